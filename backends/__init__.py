@@ -1,0 +1,1 @@
+"""The targets: source (`torch`, `numba`) and the text of the graph. Each is imported only when it is asked for."""

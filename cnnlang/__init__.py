@@ -1,0 +1,1 @@
+"""A small language for convolutional neural networks, and its compiler."""

@@ -1,0 +1,1 @@
+"""Passes: a graph in, an equal graph out."""

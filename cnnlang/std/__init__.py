@@ -1,0 +1,1 @@
+"""What ships with cnnlang: `from std.resnet import bottleneck`."""
