@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform, get_type_hints
 
 from cnnlang.errors import OperatorError
@@ -76,13 +77,34 @@ def integer(words: str, low: int | None = None, high: int | None = None) -> Kind
     return Kind(words, convert)
 
 
+def show_number(value: float) -> str:
+    """A number as a person writes it: `2`, not `2.0`, and `1e-5`, not `1e-05`."""
+    whole = value == int(value) and abs(value) < 1e6
+    return repr(int(value)) if whole else repr(value).replace("e-0", "e-").replace("e+", "e")
+
+
 def number(words: str, test: Callable[[float], bool] = lambda _: True) -> Kind:
     def convert(value: Value) -> float:
         if not is_number(value) or not test(value):
             raise ValueError
         return float(value)
 
-    return Kind(words, convert, lambda v: repr(int(v)) if v == int(v) and abs(v) < 1e6 else repr(v))
+    return Kind(words, convert, show_number)
+
+
+def per_channel(words: str, test: Callable[[float], bool] = lambda _: True) -> Kind:
+    """A number, or a list of numbers with one a channel; its form is a tuple, of length 1 for a single number."""
+
+    def convert(value: Value) -> tuple[float, ...]:
+        numbers = value if isinstance(value, list | tuple) else [value]
+        if not numbers or not all(is_number(v) and test(v) for v in numbers):
+            raise ValueError
+        return tuple(float(v) for v in numbers)
+
+    def show(value: tuple[float, ...]) -> str:
+        return show_number(value[0]) if len(value) == 1 else f"[{', '.join(map(show_number, value))}]"
+
+    return Kind(words, convert, show)
 
 
 def flag() -> Kind:
@@ -105,7 +127,7 @@ def choice(*names: str) -> Kind:
 
 def pair(words: str, low: int) -> Kind:
     def convert(value: Value) -> tuple[int, int]:
-        h, w = (value, value) if is_int(value) else value if isinstance(value, list | tuple) and len(value) == 2 else ("", "")
+        h, w = value if isinstance(value, list | tuple) and len(value) == 2 else (value, value)
         if not (is_int(h) and is_int(w) and h >= low and w >= low):
             raise ValueError
         return (h, w)
@@ -117,10 +139,17 @@ Count = Annotated[int, integer("a positive integer", 1)]
 Natural = Annotated[int, integer("an integer from 0", 0)]
 Number = Annotated[float, number("a number")]
 Positive = Annotated[float, number("a number above 0", lambda v: v > 0)]
+NotNegative = Annotated[float, number("a number from 0", lambda v: v >= 0)]
+Unit = Annotated[float, number("a number from 0 to 1", lambda v: 0 <= v <= 1)]
 Fraction = Annotated[float, number("a number from 0 up to, not including, 1", lambda v: 0 <= v < 1)]
 Flag = Annotated[bool, flag()]
 Size = Annotated[tuple[int, int], pair("a positive integer or a pair such as 5x3", 1)]
 Amount = Annotated[tuple[int, int], pair("an integer from 0 or a pair such as 1x0", 0)]
+
+
+def synonyms(**names: str) -> Mapping[str, str]:
+    """What other frameworks call arguments, written `synonyms(kernel="kernel_size kernel_shape")`, by their name."""
+    return MappingProxyType({theirs: ours for ours, words in names.items() for theirs in words.split()})
 
 
 class SameAs:
@@ -160,7 +189,7 @@ class Declared:
     @classmethod
     def fields(cls) -> tuple[Field, ...]:
         """The arguments in order."""
-        return _fields(cls)
+        return _fields(cls)  # type: ignore[arg-type]  # mypy takes the class's __hash__ for its instances'
 
     @classmethod
     def signature(cls) -> str:
@@ -185,7 +214,7 @@ class Declared:
             try:
                 forms[f.name] = f.kind.convert(values[f.name])
             except (ValueError, TypeError, OverflowError):
-                message = f"`{f.name}` of `{cls.name}` must be {f.kind.words}, not {show_value(values[f.name])}"
+                message = f"`{f.name}` of `{cls.name}` must be {f.kind.words}, not {_short(values[f.name])}"
                 raise OperatorError("E0305", message, argument=f.name) from None
         made = cls(**forms)
         made.validate()
@@ -204,6 +233,11 @@ class Declared:
             elif value != (getattr(self, f.same_as) if f.same_as else f.default):
                 parts.append(f"{f.name}={f.kind.show(value)}")
         return f"{self.name}({', '.join(parts)})" if parts else self.name
+
+
+def _short(value: Value) -> str:
+    text = show_value(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 D = TypeVar("D", bound=Declared)
