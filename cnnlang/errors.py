@@ -58,6 +58,12 @@ class OperatorError(CnnError):
         Text that, put in place of the argument's value, cures it.
     before
         A step that, put before this one (`flatten`), cures it.
+    instead
+        A step that, put in place of this one (`global_avgpool` for `flatten`), cures it.
+    after
+        A step that, put after what input number `branch` (from 0) is, cures it: `conv(64, 1)` at a branch's end.
+    branch
+        The input at fault, by number from 0, where one of several is.
     """
 
     def __init__(
@@ -69,6 +75,9 @@ class OperatorError(CnnError):
         help: str | None = None,
         replacement: str | None = None,
         before: str | None = None,
+        instead: str | None = None,
+        after: str | None = None,
+        branch: int | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -77,6 +86,9 @@ class OperatorError(CnnError):
         self.help = help
         self.replacement = replacement
         self.before = before
+        self.instead = instead
+        self.after = after
+        self.branch = branch
 
 
 class WeightsError(CnnError):
