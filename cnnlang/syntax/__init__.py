@@ -1,0 +1,8 @@
+"""The syntax of the language: text to tree and back."""
+
+from __future__ import annotations
+
+from cnnlang.syntax.parser import parse, parse_expression
+from cnnlang.syntax.read import decode, read_source
+
+__all__ = ["decode", "parse", "parse_expression", "read_source"]

@@ -1,0 +1,190 @@
+"""A reduced grammar rule to its node of the syntax tree.
+
+`NODES` says for each kind of rule what is made of its children: nodes, tuples of nodes, tokens that the grammar keeps,
+and None for what was left out. Most are a dataclass that takes them as they come.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from cnnlang.diagnostics import Diagnostic, Help
+from cnnlang.errors import FindingsError
+from cnnlang.source import Span
+from cnnlang.syntax import tree
+from cnnlang.syntax.tokens import Token
+
+MakeNode: TypeAlias = Callable[..., Any]
+
+INTEGER_LIMIT = 2**63
+_FACTORS = {"K": 10**3, "M": 10**6, "G": 10**9}
+_WORDS = {"true": True, "false": False, "none": None}
+_ESCAPE = re.compile(r'\\(["\\])')
+
+
+def text_of(span: Span, token: Token) -> str:
+    return span.source.text[token.start : token.end]
+
+
+def number(text: str) -> int | float:
+    """The value of a number as it is written: `60_192_808`, `5M`, `2.5K`, `1e-3`."""
+    factor = _FACTORS.get(text[-1], 1)
+    digits = text.rstrip("KMG").replace("_", "")
+    if "e" in digits or "E" in digits:
+        return float(digits) * factor
+    whole, point, fraction = digits.partition(".")
+    if not point:
+        # Python refuses to read more than 4300 digits; no number so long is in range.
+        return int(whole) * factor if len(whole) < 100 else INTEGER_LIMIT
+    if factor == 1 or len(digits) > 100:
+        return float(digits) * factor
+    value, rest = divmod(int(whole + fraction) * factor, 10 ** len(fraction))
+    return float(digits) * factor if rest else value
+
+
+def _constant(span: Span, token: Token) -> tree.Constant:
+    text = text_of(span, token)
+    if token.kind == "STRING":
+        return tree.Constant(span, _ESCAPE.sub(r"\1", text[1:-1]), text)
+    if token.kind in _WORDS:
+        return tree.Constant(span, _WORDS[token.kind], text)
+    value = number(text)
+    if isinstance(value, int) and value >= INTEGER_LIMIT:
+        raise FindingsError([_too_large(span, "an integer has 64 bits: at most 9_223_372_036_854_775_807")])
+    if math.isinf(value):
+        raise FindingsError([_too_large(span, "the largest number is about 1.8e308")])
+    return tree.Constant(span, value, text)
+
+
+def _too_large(span: Span, rule: str) -> Diagnostic:
+    return Diagnostic("E0108", "the number is too large", span, help=(Help(rule),))
+
+
+def _pair(span: Span, token: Token) -> tree.Pair:
+    height, _, width = text_of(span, token).partition("x")
+    if number(height) >= INTEGER_LIMIT or number(width) >= INTEGER_LIMIT:
+        raise FindingsError([_too_large(span, "an integer has 64 bits: at most 9_223_372_036_854_775_807")])
+    return tree.Pair(span, int(height), int(width))
+
+
+_PART = re.compile(r'\{(?P<expr>[^{}]*)\}|(?P<text>(?:\\["\\]|[^{}\\])+)')
+
+
+def _template(span: Span, token: Token) -> tree.Template:
+    from cnnlang.syntax.parser import parse_range
+
+    parts: list[str | tree.Expr] = []
+    at, end = token.start + 1, token.end - 1
+    while at < end:
+        found = _PART.match(span.source.text, at, end)
+        if not found:
+            brace = Span(span.source, at, at + 1)
+            words = "is never closed" if brace.text == "{" else "closes nothing"
+            cure = Help('an expression stands in a pair of braces, as in `"layer{i+1}"`')
+            raise FindingsError([Diagnostic("E0102", f"`{brace.text}` {words} in this label", brace, help=(cure,))])
+        if found["expr"] is None:
+            parts.append(_ESCAPE.sub(r"\1", found["text"]))
+        else:
+            parts.append(parse_range(span.source, *found.span("expr")))
+        at = found.end()
+    return tree.Template(span, tuple(parts))
+
+
+def _items(span: Span, *children: Any) -> tuple[Any, ...]:
+    return children
+
+
+def _rest(span: Span, first: Any, *children: Any) -> tuple[Any, tuple[tuple[str, Any], ...]]:
+    """`first op operand op operand ...` as the first and the pairs after it."""
+    signs = (c if isinstance(c, str) else c.kind for c in children[::2])
+    return first, tuple(zip(signs, children[1::2], strict=True))
+
+
+def _if(span: Span, test: tree.Expr, then: Any, otherwise: Any) -> tree.If:
+    return tree.If(span, test, then, (otherwise,) if isinstance(otherwise, tree.If) else otherwise)
+
+
+def _tensor_parameter(span: Span, name: tree.Name, kind: tree.Name) -> tree.Parameter:
+    if kind.name != "tensor":
+        message = f"a parameter has no type but `tensor`, and here stands `{kind.name}`"
+        raise FindingsError([Diagnostic("E0101", message, kind.span, help=(Help("a number needs none: `width`"),))])
+    return tree.Parameter(span, name, None, True)
+
+
+def _value_step(span: Span, action: tree.Action) -> tree.Step:
+    return tree.Step(span, action)
+
+
+def _pipeline(span: Span, *steps: tree.Step) -> tree.Pipeline:
+    return tree.Pipeline(span, tree.Chain(span, steps))
+
+
+NODES: dict[str, MakeNode] = {
+    # files
+    "file": lambda span, version, *items: tree.File(span, int(text_of(span, version)), items),
+    "import": lambda span, origin, *names: tree.Import(span, origin, names),
+    "import_name": tree.ImportName,
+    "dotted": lambda span, *names: tree.Name(span, ".".join(n.name for n in names)),
+    "block": lambda span, name, parameters, body: tree.Block(span, name, parameters or (), body),
+    "net": lambda span, name, parameters, body: tree.Net(span, name, parameters or (), body),
+    "variant": lambda span, name, base, sections: tree.Variant(span, name, base, sections or ()),
+    "parameters": _items,
+    "parameter": tree.Parameter,
+    "tensor_parameter": _tensor_parameter,
+    "sections": _items,
+    # statements
+    "body": _items,
+    "input": lambda span, name, shape, entries: tree.Input(span, name, shape, entries or ()),
+    "labels": tree.Labels,
+    "output": lambda span, *items: tree.Output(span, items),
+    "output_item": tree.OutputItem,
+    "aux": lambda span, name, arguments, chain: tree.Aux(span, name, arguments or (), chain),
+    "section": lambda span, kind, entries: tree.Section(span, kind.kind, entries),
+    "check": tree.Check,
+    "let": tree.Let,
+    "group": tree.Group,
+    "shared": tree.Shared,
+    "for": tree.For,
+    "if": _if,
+    "targets": _items,
+    "tuple_target": lambda span, *items: tree.TupleTarget(span, items),
+    "entries": _items,
+    "entry": tree.Entry,
+    "conditions": _items,
+    # steps
+    "chain": lambda span, *steps: tree.Chain(span, steps),
+    "step": tree.Step,
+    "braces": tree.Braces,
+    "call": lambda span, name, arguments: tree.Call(span, name, arguments, True),
+    "bare": tree.Call,
+    "merge": lambda span, name, arguments, branches: tree.Merge(span, name, arguments or (), branches),
+    "arguments": _items,
+    "argument": tree.Argument,
+    "branches": _items,
+    "branch": lambda span, *body: tree.Branch(span, Span(span.source, span.start, span.start + 1), body),
+    "template": _template,
+    "shape": _items,
+    "value_step": _value_step,
+    "pipeline": _pipeline,
+    "merge_value": lambda span, merge: _pipeline(span, tree.Step(span, merge)),
+    "dict_expr": tree.DictExpr,
+    # expressions
+    "conditional": tree.Conditional,
+    "logic_or": lambda span, *operands: tree.Logic(span, "or", operands),
+    "logic_and": lambda span, *operands: tree.Logic(span, "and", operands),
+    "unary": lambda span, sign, operand: tree.Unary(span, sign.kind, operand),
+    "compare": lambda span, *children: tree.Compare(span, *_rest(span, *children)),
+    "comparator": lambda span, *signs: " ".join(sign.kind for sign in signs),
+    "arithmetic": lambda span, *children: tree.Arithmetic(span, *_rest(span, *children)),
+    "power": tree.Power,
+    "index": tree.Index,
+    "attribute": tree.Attribute,
+    "pair": _pair,
+    "constant": _constant,
+    "tuple_expr": lambda span, *items: tree.TupleExpr(span, items),
+    "list_expr": lambda span, *items: tree.ListExpr(span, items),
+    "in": tree.In,
+}
