@@ -57,6 +57,8 @@ class Diagnostic:
         The cures, the likeliest first.
     file
         The file's name; taken from `span` where there is one.
+    is_note
+        Whether it is for information only (a `check` section that fails because a parameter was overridden).
     """
 
     code: str
@@ -67,14 +69,15 @@ class Diagnostic:
     notes: tuple[str, ...] = ()
     help: tuple[Help, ...] = ()
     file: str = ""
+    is_note: bool = False
 
     @property
     def is_error(self) -> bool:
-        return self.code.startswith("E")
+        return self.code.startswith("E") and not self.is_note
 
     @property
     def severity(self) -> str:
-        return "error" if self.is_error else "warning"
+        return "note" if self.is_note else "error" if self.is_error else "warning"
 
     @property
     def file_name(self) -> str:

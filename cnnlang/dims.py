@@ -36,11 +36,6 @@ class Floor:
         return f"({text})//{self.divisor}" if len(self.term.parts) > 1 or "*" in text else f"{text}//{self.divisor}"
 
 
-Atom: TypeAlias = "Variable | Floor"
-Product: TypeAlias = "tuple[Atom, ...]"
-Dim: TypeAlias = "int | Term"
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Term:
     """A sum of `coefficient * product`; the empty product is the constant. Never a plain constant: that is an `int`."""
@@ -99,6 +94,11 @@ class Term:
         return text
 
     __repr__ = __str__
+
+
+Atom: TypeAlias = Variable | Floor
+Product: TypeAlias = tuple[Atom, ...]
+Dim: TypeAlias = int | Term
 
 
 def _parts(dim: Dim) -> dict[Product, int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from cnnlang.syntax.allow import allowed
 from cnnlang.syntax.parser import parse, parse_expression
 from cnnlang.syntax.read import decode, read_source
 
-__all__ = ["decode", "parse", "parse_expression", "read_source"]
+__all__ = ["allowed", "decode", "parse", "parse_expression", "read_source"]

@@ -1,0 +1,134 @@
+"""The names of weights: what is counted, what a label says, and that no two are equal."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+from cnnlang.diagnostics import Help, Label
+from cnnlang.expand.findings import Findings
+from cnnlang.expand.frames import Frame
+from cnnlang.expand.modules import Module
+from cnnlang.ops import OPERATORS
+from cnnlang.ops.base import Op
+from cnnlang.source import Span
+from cnnlang.syntax import tree
+
+SEGMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+")
+REPEAT = "repeat"
+
+
+@dataclass(slots=True)
+class Paths:
+    """Every path that is taken, by what."""
+
+    findings: Findings
+    taken: dict[str, tuple[str, Span]] = field(default_factory=dict)
+
+    def claim(self, path: str, kind: str, span: Span, parent: str = "") -> None:
+        """Take a path for a `layer` or a `scope`, and open the containers that a dotted label names.
+
+        Raises
+        ------
+        Abandon
+            E0313: it is taken already.
+        """
+        segments = path[len(parent) + 1 if parent else 0 :].split(".")
+        for i in range(1, len(segments) + 1):
+            part = ".".join(([parent] if parent else []) + segments[:i])
+            wanted = kind if i == len(segments) else "container"
+            if part not in self.taken:
+                self.taken[part] = (wanted, span)
+                continue
+            there, first = self.taken[part]
+            if wanted == there == "container":
+                continue
+            words = (
+                f"two things are called `{part}`" if wanted == there else f"`{part}` is both a {there} and a {wanted}"
+            )
+            raise self.findings.report(
+                "E0313",
+                words,
+                span,
+                labels=(Label(first, f"the {there}"),) if first.source is span.source and first != span else (),
+                notes=("weights are kept by path, so each path may be taken once",),
+                help=(Help("give one of them another name with `as`"),),
+            )
+
+
+def label_path(label: tree.Label, frame: Frame, findings: Findings) -> str:
+    """The part of a path that a label says.
+
+    Raises
+    ------
+    Abandon
+        E0313: it is not made of names and numbers joined by dots.
+    """
+    if isinstance(label, tree.Name):
+        path = label.name
+    else:
+        evaluator = frame.evaluator(findings)
+        path = "".join(
+            part if isinstance(part, str) else str(evaluator.integer(part, "a part of a label")) for part in label.parts
+        )
+    if not path.isascii() or not all(SEGMENT.fullmatch(s) for s in path.split(".")):
+        raise findings.report(
+            "E0313",
+            f"a path is made of names and numbers joined by dots, not {path!r}",
+            frame.place(label.span),
+            help=(Help("use the letters a to z, digits and `_`"),),
+        )
+    return path
+
+
+def automatic(kind: str, frame: Frame, span: Span, findings: Findings, *, labelled: bool) -> str:
+    """The name of the next layer, instance or repetition of a kind; a labelled one is counted all the same."""
+    naming = frame.naming
+    naming.counts[kind] += 1
+    name = f"{kind}{naming.counts[kind]}"
+    if not labelled and kind in naming.conditional and not frame.replay:
+        findings.report(
+            "W0504",
+            f"the name `{name}` depends on an `if` before it",
+            frame.place(span),
+            notes=(f"the `if` at {naming.conditional[kind]} makes a `{kind}` or does not",),
+            help=(Help("give it a name of its own with `as`, so that its weights keep their path"),),
+        )
+    return name
+
+
+def counted(
+    body: tuple[tree.Statement, ...] | None, module: Module, in_loop: bool = False
+) -> Counter[tuple[str, bool]]:
+    """The kinds that a body adds to the counts of the scope around it, by name and whether a loop makes them."""
+    found: Counter[tuple[str, bool]] = Counter()
+    for statement in body or ():
+        match statement:
+            case tree.Chain(steps=steps):
+                for step in steps:
+                    found += _counted_step(step, module, in_loop)
+            case tree.For(body=inner):
+                found += counted(inner, module, True)
+            case tree.If(then=then, otherwise=otherwise):
+                sides = counted(then, module, in_loop), counted(otherwise, module, in_loop)
+                found += sides[0] | sides[1]
+            case _:
+                pass
+    return found
+
+
+def _counted_step(step: tree.Step, module: Module, in_loop: bool) -> Counter[tuple[str, bool]]:
+    match step.action:
+        case tree.Call(name=name) if name.name in module.definitions:
+            return Counter({(name.name, in_loop): 1})
+        case tree.Call(name=name) if name.name in OPERATORS and OPERATORS[name.name].weights is not Op.weights:
+            return Counter({(name.name, in_loop): 1})
+        case tree.Braces(body=body):
+            return Counter({(REPEAT, in_loop): 1}) if step.times is not None else counted(body, module, in_loop)
+        case tree.Merge(branches=branches):
+            found: Counter[tuple[str, bool]] = Counter()
+            for branch in branches:
+                found += counted(branch.body, module, in_loop)
+            return found
+    return Counter()
