@@ -12,6 +12,7 @@ from cnnlang.diagnostics import Diagnostic
 from cnnlang.errors import FindingsError, UsageError
 from cnnlang.expand.assemble import assemble
 from cnnlang.expand.findings import Findings
+from cnnlang.expand.instances import base_of
 from cnnlang.expand.modules import Definition, Loader, Module
 from cnnlang.expand.recursion import report_recursion
 from cnnlang.expand.resolve import Resolver, parameters_of
@@ -173,8 +174,6 @@ def _expand(
 
 def _sizes(definition: Definition) -> Iterator[str]:
     """The symbolic sizes of a net's inputs."""
-    from cnnlang.expand.expander import base_of
-
     for statement in base_of(definition).syntax.body:  # type: ignore[union-attr]  # a base is never a variant
         if isinstance(statement, tree.Input):
             yield from (p.name for d in statement.shape for p in walk(d) if isinstance(p, tree.Name) and p.name != "N")

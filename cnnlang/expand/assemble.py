@@ -1,4 +1,4 @@
-"""A program from an expanded net: its graph, what its pictures and classes are, and its sections, held against the graph."""
+"""A program from an expanded net: its graph, its pictures and classes, and its sections, held against the graph."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from cnnlang.diagnostics import Edit, Help
 from cnnlang.errors import FindingsError, OperatorError
 from cnnlang.expand.cures import trail
 from cnnlang.expand.evaluate import Evaluator, Names
-from cnnlang.expand.expander import Expander, base_of
+from cnnlang.expand.expander import Expander
 from cnnlang.expand.findings import Abandon, Findings
 from cnnlang.expand.frames import FrameNames
+from cnnlang.expand.instances import base_of
 from cnnlang.expand.modules import Definition
 from cnnlang.expand.resolve import FIGURES
 from cnnlang.expand.sections import read_section

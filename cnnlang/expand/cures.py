@@ -11,8 +11,9 @@ from cnnlang.source import Span
 from cnnlang.syntax import tree
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cnnlang.errors import OperatorError
-    from cnnlang.expand.expander import Expander
     from cnnlang.expand.findings import Abandon, Findings
     from cnnlang.expand.frames import Frame
     from cnnlang.ir import Node
@@ -156,10 +157,10 @@ def remove_step(call: tree.Call) -> tuple[Edit, ...]:
     return ()
 
 
-def missing_input(expander: Expander, frame: Frame) -> tuple[Help, ...]:
+def missing_input(inputs: Sequence[tuple[tree.Input, Node]]) -> tuple[Help, ...]:
     """The cure for a step before any input."""
-    if expander.inputs:
-        name = expander.inputs[0][0].name.name
+    if inputs:
+        name = inputs[0][0].name.name
         return (Help(f"begin it with `{name} ->`"),)
     return (Help("declare what goes in:  input image: [N, 3, 224, 224]"),)
 

@@ -1,0 +1,150 @@
+"""Applying what owns weights of its own: blocks, nets applied as blocks, and `shared` values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from cnnlang.errors import OperatorError
+from cnnlang.expand.arguments import evaluated, match_arguments
+from cnnlang.expand.findings import Abandon
+from cnnlang.expand.frames import ABSENT, UNKNOWN, Env, Frame, Naming, Number, SharedValue
+from cnnlang.expand.layers import Layers, Traces
+from cnnlang.expand.modules import Definition
+from cnnlang.expand.resolve import callee_of, parameters_of
+from cnnlang.ir import Node
+from cnnlang.ops.base import Op
+from cnnlang.program import Applied, Layer, Scope
+from cnnlang.signature import Value, show_value
+from cnnlang.source import Expansion
+from cnnlang.syntax import tree
+
+
+class Instances(Layers):
+    """How an instance joins what has been made."""
+
+    def _call_values(
+        self, call: tree.Call, definition: Definition, frame: Frame
+    ) -> tuple[dict[str, Value], dict[str, Node]]:
+        """The values and tensors that a call gives a definition."""
+        callee = callee_of(definition)
+        bound = match_arguments(call.arguments, callee, call.span, self.findings)
+        tensors: dict[str, Node] = {}
+        for slot in callee.slots:
+            if slot.tensor and slot.name in bound:
+                value = bound.pop(slot.name).value
+                node = (
+                    frame.entry
+                    if isinstance(value, tree.In)
+                    else frame.env.find(value.name)
+                    if isinstance(value, tree.Name)
+                    else None
+                )
+                if not isinstance(node, Node):
+                    raise self.findings.report(
+                        "E0301",
+                        f"`{value.span.text}` has no value here",
+                        frame.place(value.span),
+                        notes=("it is made in an `if` that is not taken",),
+                    )
+                tensors[slot.name] = node
+        return evaluated(bound, frame.evaluator(self.findings).evaluate), tensors
+
+    def _bind_parameters(self, definition: Definition, values: Mapping[str, Value], frame: Frame) -> dict[str, Value]:
+        """Bind every compile-time parameter in a frame, defaults in order; the answer is their values."""
+        result: dict[str, Value] = {}
+        for parameter in parameters_of(definition):
+            name = parameter.name.name
+            if parameter.tensor:
+                continue
+            if name in values:
+                result[name] = values[name]
+            else:
+                assert parameter.default is not None  # a call that leaves it out is refused before
+                result[name] = frame.evaluator(self.findings).evaluate(parameter.default)
+            frame.env.own[name] = Number(result[name])
+        return result
+
+    def _instance(self, step: tree.Step, call: tree.Call, frame: Frame, name: str) -> Traces:
+        definition = frame.module.definitions[call.name.name]
+        values, tensors = self._call_values(call, definition, frame)
+        path = frame.naming.inside(name)
+        if not frame.replay:
+            self.paths.claim(path, "scope", frame.place(step.span), frame.naming.path)
+        scope, entry, body = self._expand_block(
+            definition, values, tensors, call, name, Naming(path), frame, frame.replay
+        )
+        return (Applied(step, scope, entry, frame.value, tensors, body),)
+
+    def _expand_block(
+        self,
+        definition: Definition,
+        values: Mapping[str, Value],
+        tensors: Mapping[str, Node],
+        call: tree.Call,
+        name: str,
+        naming: Naming,
+        frame: Frame,
+        replay: bool,
+    ) -> tuple[Scope, Node, Traces]:
+        """Expand a block's body on `frame.value`, which is then its result."""
+        base = base_of(definition)
+        syntax = base.syntax
+        assert not isinstance(syntax, tree.Variant)
+        entry = frame.value
+        if entry is ABSENT:
+            raise self._nothing_flows(call.span, frame)
+        if sum(isinstance(s, tree.Input) for s in syntax.body) > 1:
+            raise self.findings.report(
+                "E0316",
+                f"net `{definition.name}` has several inputs, so it cannot be applied as a block",
+                frame.place(call.span),
+            )
+        shown = ", ".join(
+            [*(f"{k}={show_value(v)}" for k, v in values.items()), *(f"{k}={n.name}" for k, n in tensors.items())]
+        )
+        within = Expansion(f"{definition.name}({shown})", frame.place(call.span))
+        inner = Frame(Env(own=dict(tensors)), naming, base.module, entry, entry, within, replay)
+        arguments = self._bind_parameters(definition, values, inner)
+        scope = Scope("block", name, naming.path, syntax, arguments, call, entry)
+        body = self.body(syntax.body, inner)
+        scope.body, scope.output = body, inner.value
+        frame.value = inner.value
+        return scope, entry, body
+
+    def _shared_again(self, step: tree.Step, shared: SharedValue, frame: Frame) -> Traces:
+        if isinstance(step.label, tree.Template):
+            raise self._label_without_weights(step.label, frame)
+        call, name = shared.statement.call, shared.statement.name.name
+        first = shared.scope is None
+        replay = shared.frame.replay or not first
+        if isinstance(shared.target, Op):
+            if frame.value is UNKNOWN:
+                raise Abandon
+            if frame.value is ABSENT:
+                raise self._nothing_flows(step.span, frame)
+            here = replace(frame, replay=replay)
+            try:
+                specs = shared.target.weights(frame.value.type)
+            except OperatorError as error:
+                raise self._rejected(error, call, frame) from None
+            node = self._apply(shared.target, specs, shared.naming.path, step, call, here)
+            frame.value = node
+            if first:
+                shared.scope = Scope("shared", name, shared.naming.path, None, {}, call, node.inputs[0], node)
+            return (Layer(step, node, name),)
+        naming = Naming(shared.naming.path)
+        scope, entry, body = self._expand_block(
+            shared.target, shared.values, shared.tensors, call, name, naming, frame, replay
+        )
+        if shared.scope is None:
+            scope.kind = "shared"
+            shared.scope = scope
+        return (Applied(step, shared.scope, entry, frame.value, shared.tensors, body),)
+
+
+def base_of(definition: Definition) -> Definition:
+    """The block or net that a definition is, through its variants."""
+    while isinstance(definition.syntax, tree.Variant):
+        definition = definition.module.definitions[definition.syntax.base.name.name]
+    return definition

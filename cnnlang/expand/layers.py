@@ -1,0 +1,221 @@
+"""Applying an operator: its arguments, its weights and their paths, its shape, the limits, and what is worth a lint."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cnnlang.diagnostics import Help
+from cnnlang.dims import Dim, Term
+from cnnlang.errors import OperatorError
+from cnnlang.expand import cures
+from cnnlang.expand.arguments import Callee, evaluated, match_arguments
+from cnnlang.expand.findings import Abandon, Findings
+from cnnlang.expand.frames import ABSENT, UNKNOWN, Frame
+from cnnlang.expand.paths import Paths, automatic, label_path
+from cnnlang.ir import Node
+from cnnlang.ops import OPERATORS
+from cnnlang.ops.base import Fixed, Op, Weight, WeightSpec
+from cnnlang.ops.window import unseen
+from cnnlang.program import Layer, Trace
+from cnnlang.source import Span
+from cnnlang.syntax import tree
+
+MAX_STEPS = 1_000_000
+MAX_LAYERS = 100_000
+MAX_ELEMENTS = 2**40
+
+Traces = tuple[Trace, ...]
+
+
+class LimitReached(Exception):
+    """A limit of the language is passed, which is reported; the net is not expanded further."""
+
+
+class Layers(ABC):
+    """What has been made so far, and how an operator joins it.
+
+    Attributes
+    ----------
+    inputs
+        The net's inputs, with the statements that declare them.
+    weights
+        The weights made, by path.
+    made
+        Every node made by an operator, in order.
+    """
+
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+        self.paths = Paths(findings)
+        self.inputs: list[tuple[tree.Input, Node]] = []
+        self.weights: dict[str, Node] = {}
+        self.made: list[Node] = []
+        self.parameters: Dim = 0
+        self.steps = 0
+
+    @abstractmethod
+    def body(self, statements: tuple[tree.Statement, ...], frame: Frame) -> Traces:
+        """Expand statements in order; `frame.value` is then what leaves."""
+
+    @contextmanager
+    def _loop(self) -> Iterator[None]:
+        self.findings.loops += 1
+        try:
+            yield
+        finally:
+            self.findings.loops -= 1
+
+    def _tick(self, span: Span, frame: Frame, count: int = 1) -> None:
+        self.steps += count
+        if self.steps > MAX_STEPS:
+            self._limit(f"expanding takes more than {MAX_STEPS:_} steps", span, frame)
+
+    def _limit(self, message: str, span: Span, frame: Frame) -> None:
+        self.findings.report("E0311", message, frame.place(span), help=(Help("make the net smaller"),))
+        raise LimitReached
+
+    def _operator(self, call: tree.Call | tree.Merge, cls: type[Op], frame: Frame) -> Op:
+        """The operator with its arguments, each error put where the argument stands."""
+        bound = match_arguments(call.arguments, Callee.of_declared(cls), call.span, self.findings)
+        values = evaluated(bound, frame.evaluator(self.findings).evaluate)
+        for name, value in values.items():
+            if isinstance(value, Term):
+                raise self.findings.report(
+                    "E0205",
+                    f"`{name}` must be a number, and {value} is symbolic",
+                    frame.place(bound[name].value.span),
+                    help=(Help("give the size a value in `input`, or with `--set`"),),
+                )
+        try:
+            return cls.make(values)
+        except OperatorError as error:
+            raise self._rejected(error, call, frame) from None
+
+    def _rejected(self, error: OperatorError, call: tree.Call | tree.Merge, frame: Frame) -> Abandon:
+        """An operator's own error, as a diagnostic at the argument that it names."""
+        return self.findings.report(
+            error.code,
+            error.message,
+            frame.place(cures.argument_span(call, error.argument)),
+            notes=cures.trail(frame.value) if error.code.startswith("E02") else (),
+            help=cures.operator_help(error, call, frame.value),
+        )
+
+    def _layer(self, step: tree.Step, call: tree.Call, frame: Frame, name: str | None) -> Traces:
+        """Apply an operator; `name` is its part of the path where a repetition gives it."""
+        op = self._operator(call, OPERATORS[call.name.name], frame)
+        labelled = step.label is not None
+        if frame.value is UNKNOWN:
+            raise Abandon
+        if frame.value is ABSENT:
+            raise self._nothing_flows(call.span, frame)
+        try:
+            specs = op.weights(frame.value.type)
+        except OperatorError as error:
+            raise self._rejected(error, call, frame) from None
+        has_path = any(spec.values is None for spec in specs)
+        if isinstance(step.label, tree.Template) and not has_path:
+            raise self._label_without_weights(step.label, frame)
+        if has_path and name is None:
+            automatic_name = automatic(call.name.name, frame, call.span, self.findings, labelled=labelled)
+            name = label_path(step.label, frame, self.findings) if step.label is not None else automatic_name
+        part = name if has_path else None
+        path = frame.naming.inside(part) if part else ""
+        if part and not frame.replay:
+            self.paths.claim(path, "layer", frame.place(step.span), frame.naming.path)
+        node = self._apply(op, specs, path, step, call, frame)
+        return (Layer(step, node, part),)
+
+    def _apply(
+        self, op: Op, specs: tuple[WeightSpec, ...], path: str, step: tree.Step, call: tree.Call, frame: Frame
+    ) -> Node:
+        span = frame.place(call.span)
+        weights = [self._weight(spec, f"{path}.{spec.name}", call, frame) for spec in specs]
+        name = path or (step.label.name if isinstance(step.label, tree.Name) else op.name)
+        try:
+            node = Node.of(op, frame.value, *weights, span=span, name=name)
+        except OperatorError as error:
+            raise self._rejected(error, call, frame) from None
+        self._check_elements(node.type.shape, call.span, frame)
+        self._lint_layer(op, frame.value, call, frame)
+        self._made(node, call.span, frame)
+        return node
+
+    def _made(self, node: Node, span: Span, frame: Frame) -> None:
+        self.made.append(node)
+        if len(self.made) > MAX_LAYERS:
+            self._limit(f"a net has at most {MAX_LAYERS:_} layers", span, frame)
+        frame.value = node
+
+    def _weight(self, spec: WeightSpec, path: str, call: tree.Call, frame: Frame) -> Node:
+        self._check_elements((1, *spec.shape), call.span, frame)
+        span = frame.place(call.span)
+        if spec.values is not None:
+            return Node.of(Fixed(spec.shape, spec.values), span=span)
+        if frame.replay and path in self.weights:
+            node = self.weights[path]
+            if node.type.shape != spec.shape:
+                raise self.findings.report(
+                    "E0210",
+                    f"`{path}` is shared: it is {list(node.type.shape)}, and would have to be {list(spec.shape)} here",
+                    span,
+                    notes=cures.trail(frame.value),
+                    help=(Help("what enters a shared layer has the same channels each time"),),
+                )
+            return node
+        if spec.trained:
+            for_net: Dim = 1
+            for dim in spec.shape:
+                for_net = for_net * dim
+            self.parameters = self.parameters + for_net
+            if isinstance(self.parameters, int) and self.parameters > MAX_ELEMENTS:
+                self._limit("a net has at most 2**40 parameters", call.span, frame)
+        self.weights[path] = Node.of(Weight(spec.shape, path, spec), span=span, name=path)
+        return self.weights[path]
+
+    def _check_elements(self, shape: tuple[Dim, ...], span: Span, frame: Frame) -> None:
+        count = 1
+        for dim in shape[1:]:
+            count *= dim if isinstance(dim, int) else 1
+        if count > MAX_ELEMENTS:
+            sizes = " x ".join(map(str, shape[1:]))
+            self._limit(
+                f"a tensor has at most 2**40 elements, and this one would have {count:_} ({sizes})", span, frame
+            )
+
+    def _lint_layer(self, op: Op, x: Node, call: tree.Call, frame: Frame) -> None:
+        rows, columns = unseen(op, x.type) if x.type.rank == 4 else (0, 0)
+        if rows or columns:
+            parts = [f"{n} {word}{'s' if n > 1 else ''}" for n, word in ((rows, "row"), (columns, "column")) if n]
+            self.findings.report(
+                "W0505",
+                f"`{op.name}` never sees the last {' and '.join(parts)} of {x.type}",
+                frame.place(call.span),
+                help=(Help("add padding, choose another size, or allow it: `# allow W0505`"),),
+            )
+        if op.name in ("softmax", "log_softmax") and x.op.name in ("softmax", "log_softmax"):
+            self.findings.report(
+                "W0507",
+                f"`{op.name}` after `{x.op.name}`: the values are probabilities already",
+                frame.place(call.span),
+                help=(Help("take one of them away", cures.remove_step(call)),),
+            )
+
+    def _nothing_flows(self, span: Span, frame: Frame) -> Abandon:
+        names = ", ".join(f"`{s.name.name}`" for s, _ in self.inputs)
+        words = (
+            f"nothing flows here: begin the line with an input's name ({names})"
+            if names
+            else "the net has no input before this step"
+        )
+        return self.findings.report("E0316", words, frame.place(span), help=cures.missing_input(self.inputs))
+
+    def _label_without_weights(self, label: tree.Template, frame: Frame) -> Abandon:
+        return self.findings.report(
+            "E0313",
+            "a label in quotes names weights, and this step has none",
+            frame.place(label.span),
+            help=(Help("write a name without quotes to name the value"),),
+        )
