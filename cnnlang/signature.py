@@ -270,6 +270,10 @@ class Registry(dict[str, type[D]]):
         def enter(cls: type[D]) -> type[D]:
             made = dataclass(frozen=True, eq=False, repr=False)(cls)
             made.name, made.aliases = name, aliases
+            # of a family's synonyms, those for arguments that this member has
+            own = {f.name for f in dataclasses.fields(made)}  # type: ignore[arg-type]  # made a dataclass just above
+            theirs = {alias: ours for alias, ours in made.argument_aliases.items() if ours in own and alias not in own}
+            made.argument_aliases = MappingProxyType(theirs)
             if name in self:
                 msg = f"{self.noun} {name} is declared twice"
                 raise TypeError(msg)

@@ -27,7 +27,7 @@ CONV_ARGUMENTS = synonyms(
     groups="group num_group",
     multiplier="depth_multiplier channel_multiplier",
     bias="use_bias bias_term",
-    weight="weights kernel_initializer",
+    weight="weights",
     fill="padding_value pad_value value",
 )
 
@@ -139,7 +139,7 @@ class Convolution(Windowed):
         assert self.weight is not None
         if math.prod(shape) > MAX_FIXED:
             message = f"`{self.name}`: a fixed kernel of {list(shape)} would hold more than {MAX_FIXED:,} numbers"
-            raise OperatorError("E0305", message, argument="weight", help="use fewer channels or groups of them")
+            raise OperatorError("E0311", message, argument="weight", help="use fewer channels, or groups of them")
         return self.weight if _depth(self.weight) == 4 else [[self.weight] * shape[1]] * shape[0]
 
     def result(self, *inputs: TensorType) -> TensorType:

@@ -30,7 +30,8 @@ class Elementwise(Activation):
     Class attributes
     ----------------
     scalar
-        The result for one number `x`, as a Python expression with `math`; `{slope}` stands for an argument.
+        The result for one number `x`, as a Python expression with `math`; `{slope}` stands for an argument. It raises
+        for no finite number (`math.exp` would, above 709).
     """
 
     scalar: ClassVar[str]
@@ -203,7 +204,7 @@ class Silu(Elementwise):
     Source: Ramachandran et al. 2017 (as swish); torch.nn.SiLU.
     """
 
-    scalar = "x / (1.0 + math.exp(-x))"
+    scalar = "x / (1.0 + math.exp(min(-x, 700.0)))"
     torch = "F.silu({x})"
 
     def reference(self, *inputs: Array) -> Array:
@@ -303,7 +304,7 @@ class Sigmoid(Elementwise):
     Source: torch.nn.Sigmoid, ONNX Sigmoid.
     """
 
-    scalar = "1.0 / (1.0 + math.exp(-x))"
+    scalar = "1.0 / (1.0 + math.exp(min(-x, 700.0)))"
     torch = "torch.sigmoid({x})"
 
     def reference(self, *inputs: Array) -> Array:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from cnnlang.dims import Dim
+from cnnlang.dims import Dim, Term, substitute, variables
 from cnnlang.errors import OperatorError
 from cnnlang.ir import TensorType
 from cnnlang.ops.base import Op, op
 from cnnlang.ops.conv import Conv
+from cnnlang.ops.shape import Crop
 
 if TYPE_CHECKING:
     from cnnlang.ops.base import Array
@@ -27,24 +28,60 @@ class Merge(Op):
         left, right = inputs[0].shape[axis], inputs[branch].shape[axis]
         if not isinstance(left - right, int):
             message = f"`{self.name}` needs {need}, and {right} cannot be proved equal to {left}"
-            cure = "declare the input's size as a multiple of the net's total stride, such as [N, 3, 32*H, 32*W]"
-            return OperatorError("E0205", message, help=cure, branch=branch)
-        return OperatorError("E0203", f"`{self.name}` needs {need}", branch=branch)
+            return OperatorError("E0205", message, help=multiple(left, right), branch=branch)
+        message = f"`{self.name}` needs {need}"
+        for fault, target in ((branch, inputs[0]), (0, inputs[branch])):
+            # where the branch cannot come down to the first, the first may come down to the branch
+            step = self.cure(inputs[fault], target)
+            if step and all(self.cure(x, target) == "" for i, x in enumerate(inputs) if i != fault):
+                cure = f"the {ordinal(fault)} branch fits with one step more:  -> {step}"
+                return OperatorError("E0203", message, help=cure, after=step, branch=fault)
+        cure = f"the {AXES[axis]} differs; a padding, stride or upsampling in one branch sets it right"
+        return OperatorError("E0203", message, help=cure, branch=branch)
+
+    def cure(self, x: TensorType, target: TensorType) -> str | None:
+        """The step after which a branch fits another; empty where it does, None where there is none."""
+        return "" if x == target else projection(x, target) or cropping(x, target)
 
 
 def projection(x: TensorType, target: TensorType) -> str | None:
     """The `conv` with a 1x1 kernel that brings a map to another's shape, where a stride can."""
-    if x.rank != 4 or target.rank != 4 or x.batch != target.batch:
+    if (x.rank, target.rank) != (4, 4) or x.batch != target.batch:
         return None
-    sizes = (x.height, x.width, target.height, target.width)
-    strides = [1, 1]
-    for axis, (size, wanted) in enumerate(((sizes[0], sizes[2]), (sizes[1], sizes[3]))):
-        if size != wanted:
-            if not (isinstance(size, int) and isinstance(wanted, int) and size > wanted):
-                return None
-            strides[axis] = -(-size // wanted)
-    conv = Conv.make({"channels": target.channels, "kernel": 1, "stride": (strides[0], strides[1])})
+    strides = []
+    for size, wanted in zip(x.shape[2:], target.shape[2:], strict=True):
+        if isinstance(size, int) and isinstance(wanted, int):
+            strides.append(-(-size // wanted))
+        elif size == wanted:
+            strides.append(1)
+        else:
+            return None
+    conv = Conv.make({"channels": target.channels, "kernel": 1, "stride": tuple(strides)})
     return str(conv) if conv.result(x) == target else None
+
+
+def cropping(x: TensorType, target: TensorType) -> str | None:
+    """The `crop` that brings a map to another's height and width, where it is larger by a known number."""
+    if (x.rank, target.rank) != (4, 4) or x.shape[:2] != target.shape[:2]:
+        return None
+    sides: list[int] = []
+    for size, wanted in zip(x.shape[2:], target.shape[2:], strict=True):
+        extra = size - wanted
+        if not isinstance(extra, int) or extra < 0:
+            return None
+        sides += [extra // 2, extra - extra // 2]
+    return str(Crop.make({"amount": tuple(sides)}))
+
+
+def multiple(left: Dim, right: Dim) -> str:
+    """How an input may be declared so that two sizes are equal, if a multiple makes them so."""
+    names = variables(left) | variables(right)
+    for factor in (2, 3, 4, 6, 8, 12, 16, 32, 64, 128):
+        scaled: dict[str, Dim] = {name: factor * Term.variable(name) for name in names}
+        if substitute(left, scaled) == substitute(right, scaled):
+            sizes = " and ".join(f"{factor}*{name}" for name in sorted(names))
+            return f"declare the input's size as {sizes}"
+    return "declare the input's size as numbers, or change the paddings so that both come out alike"
 
 
 def ordinal(branch: int) -> str:
@@ -85,16 +122,7 @@ class SameShape(Merge):
             cure = f"the {ordinal(flat)} branch is no map; leave its `flatten` or global pooling out"
             return OperatorError("E0203", f"`{self.name}` needs {need}", help=cure, branch=branch)
         axis = next(a for a, (d, e) in enumerate(zip(first.shape, x.shape, strict=True)) if d != e)
-        error = self.unequal(inputs, branch, axis, need)
-        if error.code == "E0205":
-            return error
-        # where the branch cannot come down to the first, the first may come down to the branch
-        for fault, target in ((branch, first), (0, x)):
-            step = projection(inputs[fault], target)
-            if step and all(t == target for i, t in enumerate(inputs) if i != fault):
-                text = f"project the {ordinal(fault)} branch:  -> {step}"
-                return OperatorError("E0203", error.message, help=text, after=step, branch=fault)
-        return OperatorError("E0203", error.message, help=f"the {AXES[axis]} differs", branch=branch)
+        return self.unequal(inputs, branch, axis, need)
 
     def reference(self, *inputs: Array) -> Array:
         import numpy as np
@@ -208,6 +236,11 @@ class Concat(Merge):
 
     torch = "torch.cat([{xs}], 1)"
 
+    def cure(self, x: TensorType, target: TensorType) -> str | None:
+        if x.rank != target.rank:
+            return None
+        return super().cure(x, TensorType((target.batch, x.channels, *target.shape[2:])))
+
     def result(self, *inputs: TensorType) -> TensorType:
         first = inputs[0]
         need = "equal heights and widths"
@@ -217,11 +250,7 @@ class Concat(Merge):
                 raise OperatorError("E0203", f"`concat` needs {need}", help=cure, branch=branch)
             for axis in (0, *range(2, first.rank)):
                 if x.shape[axis] != first.shape[axis]:
-                    error = self.unequal(inputs, branch, axis, need)
-                    if error.code == "E0205":
-                        raise error
-                    cure = f"the {AXES[axis]} differs; a padding, stride or upsampling in one branch sets it right"
-                    raise OperatorError("E0203", error.message, help=cure, branch=branch)
+                    raise self.unequal(inputs, branch, axis, need)
         channels: Dim = sum(x.channels for x in inputs)
         return TensorType((first.batch, channels, *first.shape[2:]))
 
