@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,16 +168,13 @@ def _open_npz(path: Path) -> Iterator[dict[str, Stored]]:
         yield stored
 
 
-def _save_npz(path: Path, weights: Mapping[str, NDArray[np.float32]]) -> None:
+def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays by name to a `.npz` file, whole or not at all; the same arrays are the same bytes."""
     with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
-        for name, array in weights.items():
-            entry = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))  # the same weights are the same bytes
+        for name, array in arrays.items():
+            entry = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
             with archive.open(entry, "w", force_zip64=True) as stream:
-                _write_npy(stream, array)
-
-
-def _write_npy(stream: IO[bytes], array: NDArray[np.float32]) -> None:
-    np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
+                np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
 
 
 # --- PyTorch ----------------------------------------------------------------------------------------------------------
@@ -248,7 +245,7 @@ READERS: dict[str, Callable[[Path], AbstractContextManager[dict[str, Stored]]]] 
 }
 WRITERS: dict[str, Callable[[Path, Mapping[str, NDArray[np.float32]]], None]] = {
     ".safetensors": _save_safetensors,
-    ".npz": _save_npz,
+    ".npz": write_npz,
 }
 
 
