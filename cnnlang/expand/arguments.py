@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from cnnlang.diagnostics import Edit, Help
@@ -49,6 +50,7 @@ class Callee:
     aliases: Mapping[str, str]
 
     @classmethod
+    @cache
     def of_declared(cls, declared: type[Declared]) -> Callee:
         slots = tuple(Slot(f.name, f.required) for f in declared.fields())
         return cls(declared.name, slots, declared.signature(), declared.argument_aliases)
