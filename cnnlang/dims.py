@@ -33,7 +33,7 @@ class Floor:
 
     def __str__(self) -> str:
         text = str(self.term)
-        return f"({text})//{self.divisor}" if len(self.term.parts) > 1 or "*" in text else f"{text}//{self.divisor}"
+        return f"{text}//{self.divisor}" if text.isidentifier() else f"({text})//{self.divisor}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +88,8 @@ class Term:
     def __str__(self) -> str:
         text = ""
         for product, k in self.parts:
-            body = "*".join(map(str, product))
+            alone = len(product) == 1 and abs(k) == 1
+            body = "*".join(f"({a})" if isinstance(a, Floor) and not alone else str(a) for a in product)
             part = str(abs(k)) if not product else body if abs(k) == 1 else f"{abs(k)}*{body}"
             text += f" {'-' if k < 0 else '+'} {part}" if text else ("-" if k < 0 else "") + part
         return text
@@ -109,7 +110,12 @@ def _term(parts: Mapping[Product, int]) -> Dim:
     kept = {p: k for p, k in parts.items() if k}
     if not kept.keys() - {()}:
         return kept.get((), 0)
-    return Term(tuple(sorted(kept.items(), key=lambda item: (not item[0], str(item[0])))))
+    return Term(tuple(sorted(kept.items(), key=lambda item: _place(item[0]))))
+
+
+def _place(product: Product) -> tuple[bool, bool, str]:
+    """Where a product stands in a sum: variables first, then floors, the constant last."""
+    return not product, any(isinstance(atom, Floor) for atom in product), "*".join(map(str, product))
 
 
 def _sum(left: dict[Product, int], right: dict[Product, int], sign: int) -> Dim:
