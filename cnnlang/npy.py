@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import tokenize
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,17 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 MAX_HEADER = 10_000  # NumPy's own limit, which it tests only after it has read the header
+
+_BAD_HEADER = (
+    ValueError,
+    TypeError,
+    SyntaxError,
+    KeyError,
+    tokenize.TokenError,  # NumPy's second try, for headers that Python 2 wrote
+    RecursionError,
+    MemoryError,
+    OverflowError,
+)
 
 
 class NotNpy(ValueError):
@@ -59,7 +71,7 @@ def read_header(stream: IO[bytes]) -> Header:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # headers that Python 2 wrote
             shape, fortran, dtype = read(text)
-    except (ValueError, TypeError, SyntaxError, KeyError, RecursionError, MemoryError, OverflowError):
+    except _BAD_HEADER:
         raise NotNpy("its header is damaged") from None
     if dtype.hasobject:
         raise NotNpy("it holds Python objects, which are never read")

@@ -196,11 +196,13 @@ def _shown(shape: tuple[int, ...]) -> str:
 
 
 def _did_you_mean(name: str, shape: tuple[int, ...], missing: list[str], expected: Shapes) -> str:
-    """The missing name that is most like an unexpected one, those of its shape first."""
+    """The missing name that is most like an unexpected one and ends alike (`.weight`), those of its shape first."""
     if len(name) > 200:
         return ""
-    for candidates in ([m for m in missing if tuple(expected[m]) == shape], missing):
-        close = difflib.get_close_matches(name, candidates[:500], 1, 0.6)
+    stem, _, leaf = name.rpartition(".")
+    alike = {other.rpartition(".")[0]: other for other in missing[:500] if other.rpartition(".")[2] == leaf}
+    for stems in ([s for s, other in alike.items() if tuple(expected[other]) == shape], list(alike)):
+        close = difflib.get_close_matches(stem, stems, 1, 0.6)
         if close:
-            return f" - did you mean `{close[0]}`?"
+            return f" - did you mean `{alike[close[0]]}`?"
     return ""
