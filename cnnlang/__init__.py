@@ -1,9 +1,9 @@
 """A small language for convolutional neural networks, and its compiler.
 
-    net = cnnlang.load("examples/resnet.cnn", net="ResNet50", set={"classes": 10})
-    print(net.summary())
-    model = net.compile()
-    y = model(x)
+net = cnnlang.load("examples/resnet.cnn", net="ResNet50", set={"classes": 10})
+print(net.summary())
+model = net.compile()
+y = model(x)
 """
 
 from __future__ import annotations

@@ -162,4 +162,4 @@ def _common(old: str, new: str) -> tuple[int, int]:
 
 
 def _inside_word(text: str, at: int) -> bool:
-    return 0 < at < len(text) and text[at - 1].isidentifier() and (text[at].isalnum() or text[at] == "_")
+    return 0 < at < len(text) and all(c.isalnum() or c in "_." for c in text[at - 1 : at + 1])

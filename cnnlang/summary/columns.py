@@ -51,7 +51,9 @@ COLUMNS = (
 
 EXTRA = {
     "receptive_field": Column("receptive_field", "receptive field", _field, _field_data),
-    "connections": Column("connections", "connections", lambda r: number(r.connections), lambda r: plain(r.connections)),
+    "connections": Column(
+        "connections", "connections", lambda r: number(r.connections), lambda r: plain(r.connections)
+    ),
     "fully_connected": Column(
         "fully_connected",
         "fully connected",

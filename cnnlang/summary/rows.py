@@ -143,9 +143,7 @@ def _in_order(program: Program) -> Iterator[tuple[Node, tuple[Opening, ...]]]:
             yield node, ()
 
 
-def _walk(
-    traces: Iterable[Trace], openings: tuple[Opening, ...]
-) -> Iterator[tuple[Node, tuple[Opening, ...]]]:
+def _walk(traces: Iterable[Trace], openings: tuple[Opening, ...]) -> Iterator[tuple[Node, tuple[Opening, ...]]]:
     for trace in traces:
         match trace:
             case Layer(node=node):

@@ -166,5 +166,3 @@ def _markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Seq
 
 def _escaped(text: str) -> str:
     return printable(text).replace("|", "\\|")
-
-

@@ -1,0 +1,76 @@
+"""`cnnlang check`: find every mistake before anything runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cnnlang.cli.options import choose_net, files_argument, find_files
+from cnnlang.cli.output import put, say, wants_color
+from cnnlang.errors import FindingsError
+
+if TYPE_CHECKING:
+    from cnnlang.diagnostics import Diagnostic
+
+FORMATS = ("full", "concise", "json", "sarif", "github")
+
+
+@click.command(short_help="Find mistakes, and show their cures.")
+@files_argument
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="full", show_default=True, help="How to show findings."
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
+@click.option("--fix", is_flag=True, help="Carry out the first cure of each finding that has one.")
+@choose_net
+def command(
+    files: tuple[str, ...],
+    form: str,
+    strict: bool,
+    fix: bool,
+    net: str | None,
+    overrides: dict[str, Any],
+    root: Path | None,
+) -> int:
+    """Check FILES: every net whose parameters all have values.
+
+    A folder is searched for .cnn files; - is standard input. Findings go to standard output, their number to standard
+    error. The exit code is 1 if there are errors (with --strict, warnings too).
+    """
+    from cnnlang.render import count, render
+
+    found: list[Diagnostic] = []
+    nets = 0
+    names = find_files(files)
+    for name in names:
+        if fix and name != "-":
+            from cnnlang.cli.fix import fix_file
+
+            fix_file(name, net, overrides, root)
+        diagnostics, expanded = _check(name, net, overrides, root)
+        found += diagnostics
+        nets += expanded
+    if found or form in ("json", "sarif"):
+        put(render(found, form, wants_color(sys.stdout)) + ("\n" if form == "full" else ""))
+    checked = f"{nets} net{'s' * (nets != 1)} in {len(names)} file{'s' * (len(names) != 1)}"
+    say(f"{count(found)} ({checked} checked)" if found else f"{checked} checked: no errors")
+    return int(any(d.is_error or (strict and d.severity == "warning") for d in found))
+
+
+def _check(name: str, net: str | None, overrides: dict[str, Any], root: Path | None) -> tuple[list[Diagnostic], int]:
+    """The findings of a file, and how many of its nets could be expanded."""
+    from cnnlang.cli.options import checked_file
+
+    try:
+        checked = checked_file(name, net, overrides, root)
+    except FindingsError as error:  # it cannot be read
+        return list(error.diagnostics), 0
+    if checked.nets and not checked.programs and not checked.has_errors:
+        say(
+            f"note: {name}: no net was expanded, for none has values for all its parameters; give them with --set",
+            "note",
+        )
+    return list(checked.diagnostics), len(checked.programs)

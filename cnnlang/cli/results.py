@@ -1,0 +1,176 @@
+"""What a net answered, as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnlang.render.display import display_width, printable
+
+if TYPE_CHECKING:
+    from cnnlang.ir import Node
+    from cnnlang.program import Program
+
+Array = NDArray[np.float32]
+
+MAX_SIDE = 16  # a map of more rows or columns is not printed
+MAX_MAPS = 16  # nor are more maps than this
+MAX_VALUES = 4096  # in JSON
+PASSES = {"flatten", "dropout"}  # operators that leave the numbers as they are
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One sample: what it is called, and the net's outputs for it, without the axis of samples."""
+
+    name: str
+    outputs: tuple[Array, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """How an output's numbers become probabilities: by `softmax`, `exp`, `sigmoid`, or as they are (`none`)."""
+
+    how: str
+
+    def probabilities(self, values: Array) -> NDArray[np.float64]:
+        x = values.astype(np.float64)
+        match self.how:
+            case "softmax":
+                powers = np.exp(x - x.max())
+                return powers / powers.sum()
+            case "exp":
+                return np.exp(x)
+            case "sigmoid":
+                return 1 / (1 + np.exp(-np.clip(x, -700, 700)))
+        return x
+
+    @property
+    def words(self) -> str:
+        return {
+            "softmax": "probabilities are the softmax of the net's output",
+            "exp": "probabilities are the exponential of the net's output",
+            "sigmoid": "probabilities are the sigmoid of the net's output, each class for itself",
+        }.get(self.how, "")
+
+
+def scores_of(program: Program, number: int) -> Scores | None:
+    """How to read an output as classes; None where it is none: a map, a single number, or what a loss of numbers trains."""
+    node = program.graph.outputs[number]
+    if node.type.channels < 2 or any(d != 1 for d in node.type.shape[2:]):
+        return None
+    last = _last(node)
+    if last in ("softmax", "log_softmax", "sigmoid", "hardsigmoid"):
+        return Scores({"log_softmax": "exp"}.get(last, "none"))
+    loss = program.train.get("loss")
+    loss = loss.get(program.graph.output_names[number]) if isinstance(loss, dict) else loss
+    absorbs = getattr(loss, "absorbs", None)
+    if absorbs is not None and "softmax" not in absorbs:
+        return Scores("sigmoid") if "sigmoid" in absorbs else None
+    return Scores("softmax")
+
+
+def _last(node: Node) -> str:
+    while node.op.name in PASSES:
+        node = node.values[0]
+    return node.op.name
+
+
+def results_text(results: Sequence[Result], program: Program, top: int) -> str:
+    """The results for people: classes with probabilities, small outputs as numbers, larger ones by their range."""
+    scores = [scores_of(program, i) for i in range(len(program.graph.outputs))]
+    blocks = []
+    for result in results:
+        parts = []
+        for i, (values, score) in enumerate(zip(result.outputs, scores, strict=True)):
+            title = printable(result.name)
+            if len(scores) > 1:
+                title += f" {program.graph.output_names[i]}"
+            if score:
+                parts.append(_classes(title, values.ravel(), score, program, i, top))
+            else:
+                parts.append(f"{title}: {_numbers(values)}")
+        blocks.append("\n".join(parts))
+    words = dict.fromkeys(s.words for s in scores if s and s.words)
+    return "\n\n".join([*blocks, *(f"({w})" for w in words)])
+
+
+def results_json(results: Sequence[Result], program: Program, top: int) -> str:
+    """The results for programs; numbers that are no numbers (nan, inf) are texts, as JSON has none."""
+    scores = [scores_of(program, i) for i in range(len(program.graph.outputs))]
+    made = []
+    for result in results:
+        outputs = {}
+        for i, (name, values) in enumerate(zip(program.graph.output_names, result.outputs, strict=True)):
+            data: dict[str, Any] = {"shape": list(values.shape)}
+            score = scores[i]
+            if score:
+                data["top"] = [
+                    {"class": c, "label": label, "probability": _plain(p), "value": _plain(v)}
+                    for c, label, p, v in _ranked(values.ravel(), score, program, i, top)
+                ]
+            if values.size:
+                data |= {"min": _plain(values.min()), "max": _plain(values.max()), "mean": _plain(values.mean())}
+            if values.size <= MAX_VALUES:
+                data["values"] = _nested(values)
+            outputs[name] = data
+        made.append({"input": result.name, "outputs": outputs})
+    readings = {name: s.how for name, s in zip(program.graph.output_names, scores, strict=True) if s}
+    data = {"format_version": 1, "net": program.name, "probabilities": readings, "results": made}
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _ranked(
+    values: Array, score: Scores, program: Program, number: int, top: int
+) -> list[tuple[int, str | None, float, float]]:
+    """Class, label, probability and value of the best classes."""
+    probabilities = score.probabilities(values)
+    labels = program.labels if len(program.labels) == len(values) else ()
+    best = np.argsort(-values, kind="stable")[:top]
+    return [(int(c), labels[c] if labels else None, float(probabilities[c]), float(values[c])) for c in best]
+
+
+def _classes(title: str, values: Array, score: Scores, program: Program, number: int, top: int) -> str:
+    ranked = _ranked(values, score, program, number, top)
+    names = [printable(label) if label is not None else f"class {c}" for c, label, _, _ in ranked]
+    width = max(map(display_width, names))
+    lines = [
+        f"  {name}{' ' * (width - display_width(name))}  {p:8.2%}" + ("" if score.how == "none" else f"  {v:10.4g}")
+        for name, (_, _, p, v) in zip(names, ranked, strict=True)
+    ]
+    return "\n".join([f"{title}: {names[0]}", *lines])
+
+
+def _numbers(values: Array) -> str:
+    """An output that is no classes: whole where it is small."""
+    maps = values.reshape(1, 1, -1) if values.ndim == 1 else values
+    count, height, width = maps.shape
+    shape = "x".join(map(str, values.shape))
+    if not values.size:
+        return f"{shape}, no numbers"
+    head = f"{shape}, from {values.min():.6g} to {values.max():.6g}, mean {values.mean():.6g}"
+    if height > MAX_SIDE or width > MAX_SIDE:
+        return head
+    blocks = [_matrix(m) for m in maps[:MAX_MAPS]]
+    if count > MAX_MAPS:
+        blocks.append(f"... and {count - MAX_MAPS} more channels")
+    return "\n".join([head, "\n\n".join(blocks)])
+
+
+def _matrix(values: Array) -> str:
+    cells = [[f"{v:.6g}" for v in row] for row in values]
+    widths = [max(len(row[i]) for row in cells) for i in range(values.shape[1])]
+    return "\n".join("  " + "  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in cells)
+
+
+def _plain(value: Any) -> float | str:
+    return float(value) if np.isfinite(value) else str(float(value))
+
+
+def _nested(values: Array) -> Any:
+    return [_nested(v) for v in values] if values.ndim else _plain(values)
