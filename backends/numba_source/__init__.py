@@ -1,0 +1,7 @@
+"""A self-contained Python module of NumPy and Numba for one network."""
+
+from __future__ import annotations
+
+from cnnlang.backends.numba_source.emit import emit, emit_graph
+
+__all__ = ["emit", "emit_graph"]

@@ -1,0 +1,100 @@
+"""Names in the generated module: whatever a file calls its values, they are plain identifiers here, and free."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from cnnlang.ir import Graph, Node
+from cnnlang.ops.base import Input
+from cnnlang.passes import Fused
+from cnnlang.passes.walk import rewrite
+
+SHORT = ("x", "y", "z", "u", "v", "s", "t", "q", "r")  # for values without a name of their own
+
+
+def identifier(name: str, taken: Iterable[str]) -> str:
+    """A name as an identifier that is not taken: `layer1.0.conv` is `layer1_0_conv`, a second one `layer1_0_conv_2`."""
+    plain = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "value"
+    plain = plain if plain[0].isalpha() else f"v{plain}"
+    if keyword.iskeyword(plain) or keyword.issoftkeyword(plain) or hasattr(builtins, plain):
+        plain += "_"
+    return numbered(plain, taken)
+
+
+def numbered(name: str, taken: Iterable[str]) -> str:
+    """The name, or with the first number from 2 with which it is not taken."""
+    used = set(taken)
+    free, count = name, 1
+    while free in used:
+        count += 1
+        free = f"{name}_{count}"
+    return free
+
+
+def comment(text: str) -> str:
+    """A text that cannot end the comment or the docstring it stands in."""
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return shown.replace("\\", "/").replace('"', "'")
+
+
+def label(node: Node) -> str | None:
+    """What the file calls a value; None where it calls it nothing, or by a number (`conv1`, `layer1.0`)."""
+    last = node.name.rsplit(".", 1)[-1]
+    operator = node.op.producer.name if isinstance(node.op, Fused) else node.op.name
+    automatic = re.fullmatch(rf"{operator}\d+", last) if node.weights else None
+    return None if node.name in ("", operator) or last.isdigit() or automatic else last
+
+
+def named(graph: Graph, names: Mapping[Node, str]) -> Graph:
+    """The graph with labels on values; those with weights have their paths, which stay."""
+
+    def rule(old: Node, new: Node) -> Node | None:
+        wanted = old in names and not isinstance(old.op, Input) and not old.weights and label(old) is None
+        return replace(new, name=names[old]) if wanted else None
+
+    return rewrite(graph, rule)
+
+
+def name_values(
+    steps: Sequence[Node], graph: Graph, parameters: Mapping[Node, str], reserved: Iterable[str]
+) -> dict[Node, str]:
+    """A variable for each value, used again as soon as nobody needs what it held.
+
+    Parameters
+    ----------
+    steps
+        The nodes that are computed, in order.
+    graph
+        Where they stand: its results are kept to the end, under their own names.
+    parameters
+        The variables of the net's inputs.
+    reserved
+        Names that mean something else in the module.
+    """
+    last_use: dict[Node, int] = {}
+    for position, node in enumerate(steps):
+        last_use[node] = position
+        for value in node.values:
+            last_use[value] = position
+    last_use.update(dict.fromkeys(graph.outputs, len(steps)))
+    outputs = dict(zip(graph.outputs, graph.output_names, strict=True)) if len(graph.outputs) > 1 else {}
+    fixed = {*reserved, *parameters.values()}
+    names, live = dict(parameters), dict.fromkeys(parameters, len(steps))
+    for position, node in enumerate(steps):
+        ending = [v for v in live if v not in parameters and last_use[v] <= position]
+        # a name that ends here goes on, as in `x = conv(x, ...)`
+        preferred = sorted({names[v] for v in node.values if v in ending} & set(SHORT), key=SHORT.index)
+        for value in ending:
+            del live[value]
+        taken = {*fixed, *(names[v] for v in live)}
+        wish = label(node) or outputs.get(node)
+        if wish is not None:
+            names[node] = identifier(wish, taken)
+        else:
+            names[node] = next((n for n in (*preferred, *SHORT) if n not in taken), None) or numbered("x", taken)
+        live[node] = position
+    return names

@@ -1,0 +1,18 @@
+"""Dropout is for training."""
+
+from __future__ import annotations
+
+from cnnlang.ir import Graph, Node
+from cnnlang.ops.dense import Dropout
+
+
+def remove_dropout(graph: Graph) -> Graph:
+    """Law: in inference, dropout(x) = x."""
+
+    def rule(node: Node) -> Node | None:
+        match node:
+            case Node(op=Dropout(), inputs=(x,)):
+                return x
+        return None
+
+    return graph.rewrite(rule)

@@ -1,0 +1,31 @@
+"""What the passes share: how often a value is used, and a rewriting that knows the node it replaces."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+from cnnlang.ir import Graph, Node
+
+
+def use_counts(graph: Graph) -> Counter[Node]:
+    """How many inputs and results of the graph each node is."""
+    counts = Counter(graph.outputs)
+    for node in graph.nodes:
+        counts.update(node.inputs)
+    return counts
+
+
+def rewrite(graph: Graph, rule: Callable[[Node, Node], Node | None]) -> Graph:
+    """Replace nodes, inputs first.
+
+    `rule` gets each node as it was (so that it can be looked up) and as it is with its new inputs, and answers its
+    replacement, or None to keep it.
+    """
+    new: dict[Node, Node] = {}
+    for node in graph.nodes:
+        inputs = tuple(new[n] for n in node.inputs)
+        fresh = node if inputs == node.inputs else replace(node, inputs=inputs)
+        new[node] = rule(node, fresh) or fresh
+    return Graph(graph.name, tuple(new[n] for n in graph.inputs), tuple(new[n] for n in graph.outputs), graph.output_names)
