@@ -125,9 +125,9 @@ class Windowed(Op):
 
     def _too_large(self, x: TensorType, pads: Pads) -> OperatorError:
         (height, width), (top, bottom, left, right) = self.reach, pads
-        window = f"{self.kernel[0]}x{self.kernel[1]} window"
+        window = f"{height}x{width} window"
         if self.reach != self.kernel:
-            window += f" (dilated, {height}x{width})"
+            window += f" ({self.kernel[0]}x{self.kernel[1]}, dilated)"
         where = f"a {x} map" if x.rank == 4 else str(x)
         if any(pads):
             where += f" padded to {x.height + top + bottom}x{x.width + left + right}"
