@@ -65,6 +65,11 @@ def _font_for(letters: frozenset[str], size: int) -> Font:
     return best
 
 
+def clear() -> None:
+    """Forget the fonts that were found; for tests, and after one was installed."""
+    _font_for.cache_clear()
+
+
 def has_letters(font: ImageFont.FreeTypeFont, letters: frozenset[str]) -> bool:
     return _known(font, letters) == len(letters)
 

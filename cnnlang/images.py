@@ -76,18 +76,18 @@ def _from_picture(path: str | os.PathLike[str], info: InputInfo, how: Preprocess
 
 
 def _from_array(path: str | os.PathLike[str], array: NDArray[Any], info: InputInfo, how: Preprocess) -> NDArray[Any]:
-    type = info.node.type
+    type, shape = info.node.type, array.shape
     if type.rank == 4 and type.channels == 1 and array.ndim == 2:
         array = array[None]
     if array.ndim == type.rank - 1:
         array = array[None]
     if array.ndim != type.rank or array.shape[1] != type.channels:
-        raise _misfit(path, "array", array.shape, info)
+        raise _misfit(path, "array", shape, info)
     if array.dtype != np.uint8:
         _fit(path, "array", array.shape[1:], info)
         return array.astype(np.float32)
     if type.rank == 2:
-        return _scaled(array[:, :, None], how)[:, :, 0]
+        return _scaled(array[:, :, None, None], how)[:, :, 0, 0]
     if how.order(type.channels) == "bgr":
         array = array[:, ::-1]  # arrays of pixels are RGB, as pictures are
     samples = [_arranged(path, sample, how) for sample in array]

@@ -17,7 +17,7 @@ from cnnlang.errors import InputError
 from cnnlang.preprocess import Preprocess
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "MPO")  # none that starts another program, as EPS does
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # none that starts another program, as EPS does
 
 MAX_PIXELS = 2**28  # of a resized picture
 
@@ -49,6 +49,7 @@ def read_pixels(path: str | os.PathLike[str], color: str) -> NDArray[Any]:
     InputError
         The file is missing, damaged, no picture, or larger than Pillow's limit (89 million pixels).
     """
+    Image.init()  # Pillow knows the rarer formats only then
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata that nobody asked for
@@ -63,7 +64,7 @@ def read_pixels(path: str | os.PathLike[str], color: str) -> NDArray[Any]:
         msg = f"{path}: the picture has more than {Image.MAX_IMAGE_PIXELS:,} pixels"
         raise InputError(msg) from None
     except UnidentifiedImageError:
-        msg = f"{path} is no picture that can be read ({', '.join(FORMATS[:-1])})"
+        msg = f"{path} is no picture that can be read ({', '.join(FORMATS)})"
         raise InputError(msg) from None
     except (IsADirectoryError, PermissionError) as error:
         msg = f"{path} cannot be read: {error.strerror}"
