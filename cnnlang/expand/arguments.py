@@ -16,7 +16,11 @@ from cnnlang.source import Span
 from cnnlang.syntax import tree
 
 # What to write, as an example, where a required argument is missing.
-EXAMPLES = {"kernel": "3", "channels": "64", "units": "10", "size": "5", "rate": "0.5", "amount": "1", "scale": "2"}
+EXAMPLES = {
+    "kernel": "3", "channels": "64", "units": "10", "size": "5", "rate": "0.5", "amount": "1", "scale": "2",
+    "lr": "0.01", "epochs": "5", "every": "10", "at": "[30, 60]", "gamma": "0.95", "pixels": "2", "degrees": "10",
+    "low": "0.9", "high": "1.1", "std": "0.02", "down": "1", "right": "1",
+}  # fmt: skip
 
 # Arguments that other frameworks need and this language derives by itself.
 DERIVED = (

@@ -50,7 +50,7 @@ def assemble(definition: Definition, overrides: Mapping[str, Value], findings: F
     heads = {a.name: a.node for a in expander.aux}
     paths = list(expander.weights)
     read: dict[str, dict[str, Any]] = {
-        kind: read_section(section, evaluator, outputs, paths, list(heads), findings)
+        kind: read_section(section, evaluator, outputs, paths, heads, findings)
         for kind in ("train", "predict", "meta")
         if isinstance(section := sections.get(kind), tree.Section)
     }
@@ -244,6 +244,9 @@ class CheckNames:
                 help=did_you_mean(value.name, self.known, value.span),
             )
         return self.body.attribute_of(attribute)
+
+    def numbers(self) -> list[str]:
+        return [*self.figures, *self.body.numbers()]
 
 
 def _check(checks: tree.Check, program: Program, expander: Expander, findings: Findings, *, is_note: bool) -> None:

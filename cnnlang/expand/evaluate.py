@@ -29,6 +29,9 @@ class Names(Protocol):
     def attribute_of(self, attribute: tree.Attribute) -> Value:
         """`in.channels`, `c3.height`; raises Abandon where there is none."""
 
+    def numbers(self) -> list[str]:
+        """The names that have a value, innermost first, for "did you mean"."""
+
 
 OPERATIONS: dict[str, Callable[[Value, Value], Value]] = {
     "+": operator.add,

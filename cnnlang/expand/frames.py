@@ -73,6 +73,15 @@ class Env:
             env = env.outer
         return None
 
+    def numbers(self) -> list[str]:
+        """The names in sight that stand for a compile-time value, innermost first."""
+        names: dict[str, Binding] = {}
+        env: Env | None = self
+        while env is not None:
+            names = {**names, **{n: b for n, b in env.own.items() if n not in names}}
+            env = env.outer
+        return [name for name, binding in names.items() if isinstance(binding, Number)]
+
 
 @dataclass(slots=True)
 class Naming:
@@ -153,6 +162,9 @@ class FrameNames:
                 help=(Help("only a map [N, C, H, W] has a height and a width"),),
             )
         return node.type.shape[1 + SIZES.index(what)]
+
+    def numbers(self) -> list[str]:
+        return self.frame.env.numbers()
 
     def _missing(self, name: tree.Name) -> Abandon:
         return self.findings.report(
