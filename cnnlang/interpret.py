@@ -68,7 +68,8 @@ def bind_sizes(graph: Graph, shapes: list[tuple[int, ...]]) -> dict[str, int]:
         There is no such binding, or with it a step has no result (a window that fits no longer).
     """
     if len(shapes) != len(graph.inputs):
-        msg = f"{graph.name} takes {len(graph.inputs)} inputs, and was given {len(shapes)}"
+        wanted = f"{len(graph.inputs)} input{'s' if len(graph.inputs) != 1 else ''}"
+        msg = f"{graph.name} takes {wanted}, and was given {len(shapes)}"
         raise InputError(msg)
     known: dict[str, int] = {}
     for node, shape in zip(graph.inputs, shapes, strict=True):

@@ -14,7 +14,7 @@ from cnnlang.ops.shape import Crop
 if TYPE_CHECKING:
     from cnnlang.ops.base import Array
 
-AXES = ("batch", "channels", "height", "width")
+AXES = ("batches", "channels", "heights", "widths")
 
 
 class Merge(Op):
@@ -36,12 +36,16 @@ class Merge(Op):
             if step and all(self.cure(x, target) == "" for i, x in enumerate(inputs) if i != fault):
                 cure = f"the {ordinal(fault)} branch fits with one step more:  -> {step}"
                 return OperatorError("E0203", message, help=cure, after=step, branch=fault)
-        cure = f"the {AXES[axis]} differs; a padding, stride or upsampling in one branch sets it right"
+        cure = f"the {AXES[axis]} differ; a padding, stride or upsampling in one branch sets it right"
         return OperatorError("E0203", message, help=cure, branch=branch)
 
     def cure(self, x: TensorType, target: TensorType) -> str | None:
         """The step after which a branch fits another; empty where it does, None where there is none."""
-        return "" if x == target else projection(x, target) or cropping(x, target)
+        if x == target:
+            return ""
+        if (x.rank, target.rank) == (2, 2) and x.batch == target.batch:
+            return f"dense({target.channels})"
+        return projection(x, target) or cropping(x, target)
 
 
 def projection(x: TensorType, target: TensorType) -> str | None:

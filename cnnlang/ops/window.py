@@ -91,7 +91,8 @@ class Windowed(Op):
         stride = self.stride[axis]
         total = ((size + stride - 1) // stride - 1) * stride + self.reach[axis] - size
         if not isinstance(total, int):
-            message = f'pad="same_upper" with stride {stride} needs to know ({size}) % {stride}'
+            shown = str(size) if str(size).isidentifier() else f"({size})"
+            message = f'pad="same_upper" with stride {stride} needs to know {shown} % {stride}'
             cure = f"declare the input's size as a multiple, such as {stride}*H, or write the padding as numbers"
             raise OperatorError("E0205", message, argument="pad", help=cure)
         total = max(total, 0)
