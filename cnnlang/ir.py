@@ -183,11 +183,16 @@ class Graph:
             if node.op.is_weight:
                 continue
             number[node] = f"%{len(number)}"
-            operands = "".join(f" {number[n]}" if n in number else f" {n.op}" for n in node.inputs)
+            operands = "".join(f" {number[n]}" if n in number else f" {_weight_text(n)}" for n in node.inputs)
             label = f"  # {node.name}" if node.name not in ("", node.op.name) else ""
             lines.append(f"  {number[node]} = {node.op}{operands} : {node.type}{label}")
         results = ", ".join(f"{name}={number[n]}" for name, n in zip(self.output_names, self.outputs, strict=True))
         return "\n".join([*lines, f"  return {results}", "}"])
+
+
+def _weight_text(node: Node) -> str:
+    """A weight by its path, or what it is computed from: `folded(conv1.weight, bn1.weight, bn1.running_var)`."""
+    return f"{node.op}({', '.join(map(_weight_text, node.inputs))})" if node.inputs else str(node.op)
 
 
 def bind_type(type: TensorType, values: dict[str, Dim]) -> TensorType:
