@@ -1,0 +1,217 @@
+"""A net with weights that runs."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnlang.dims import Dim, Variable
+from cnnlang.errors import InputError, UsageError
+from cnnlang.interpret import bind_sizes
+from cnnlang.ir import Node
+from cnnlang.ops.base import Input
+from cnnlang.weights import check_weights, expected_shapes, initialise, load_weights, save_weights
+
+if TYPE_CHECKING:
+    from cnnlang.program import Program
+
+Array = NDArray[np.float32]
+
+_running = threading.Lock()  # not every threading layer of Numba may be entered twice at once
+
+
+class Model:
+    """A net, compiled, with its weights.
+
+    Parameters
+    ----------
+    program
+        The net.
+    weights
+        A `.safetensors` or `.npz` file, a PyTorch checkpoint, or arrays by parameter path; None begins anew.
+    seed
+        Where weights begin, if none are given.
+    threads
+        How many threads run the kernels, in calls of this model alone; None for as many as Numba has.
+
+    Raises
+    ------
+    FindingsError
+        The net cannot be expressed.
+    WeightsError
+        The weights cannot be read or do not fit.
+    UsageError
+        There are not so many threads, or the cache folder cannot be used.
+
+    Examples
+    --------
+    >>> model = Model(program, "lenet5.safetensors")        # doctest: +SKIP
+    >>> model(images).shape                                 # doctest: +SKIP
+    (32, 10)
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        weights: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> None:
+        from cnnlang.backends.numba_source import emit
+        from cnnlang.cache import load_module
+
+        self._graph = program.graph
+        self._weights = _weights(program, weights, seed)
+        for array in self._weights.values():
+            array.flags.writeable = False  # the kernels have copies of their own, which would not follow
+        self._threads = _checked_threads(threads)
+        self._module = load_module(emit(program))
+        self._prepared = self._module.prepare(self._weights)
+        self._fitting: set[tuple[tuple[int, ...], ...]] = set()
+
+    @property
+    def weights(self) -> Mapping[str, Array]:
+        """The weights by parameter path, float32, not to be written to."""
+        return MappingProxyType(self._weights)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the weights to a `.safetensors` or `.npz` file.
+
+        Raises
+        ------
+        WeightsError
+            The file's name ends otherwise.
+        UsageError
+            The file cannot be written.
+        """
+        save_weights(path, self._weights)
+
+    def __call__(self, *inputs: Any) -> Array | tuple[Array, ...]:
+        """Run the net.
+
+        Parameters
+        ----------
+        *inputs
+            For each input of the net an array of real numbers, [N, C, H, W] or [N, C]; what is not float32 becomes so.
+
+        Returns
+        -------
+        ndarray or tuple of ndarray
+            float32; a tuple where the net has several outputs.
+
+        Raises
+        ------
+        InputError
+            There are too few or too many inputs, or one does not fit.
+        """
+        arrays = [_real(node, x) for node, x in zip(self._graph.inputs, inputs, strict=False)]
+        shapes = tuple(np.shape(x) for x in (*arrays, *inputs[len(arrays) :]))
+        if shapes not in self._fitting:
+            self._check(shapes)
+            self._fitting.add(shapes)
+        with _running, _threads(self._threads):
+            result: Array | tuple[Array, ...] = self._module.forward(*arrays, self._prepared)
+        return result
+
+    def _check(self, shapes: tuple[tuple[int, ...], ...]) -> None:
+        try:
+            bind_sizes(self._graph, list(shapes))
+        except InputError as error:
+            hints = [h for node, shape in zip(self._graph.inputs, shapes, strict=False) if (h := _what_fits(node, shape))]
+            msg = "; ".join([str(error), *hints])
+            raise InputError(msg) from None
+
+    def __repr__(self) -> str:
+        return f"<model of {self._graph.name}>"
+
+
+def _weights(
+    program: Program, given: str | os.PathLike[str] | Mapping[str, Any] | None, seed: int
+) -> dict[str, Array]:
+    if given is None:
+        return initialise(program.graph, seed, program.train.get("init"))
+    expected = expected_shapes(program.graph)
+    heads = expected_shapes(program.training_graph).keys() - expected.keys()  # a trained file has the aux heads too
+    if isinstance(given, Mapping):
+        return check_weights(given, expected, ignore=heads)
+    return load_weights(given, expected, ignore=heads)
+
+
+def _real(node: Node, x: Any) -> Array:
+    """An input as float32; `InputError` for what are no real numbers."""
+    label = node.op.label if isinstance(node.op, Input) else node.name
+    try:
+        array = np.asarray(x)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors that are not on the CPU
+        msg = f"input `{label}` is no array: {error}"
+        raise InputError(msg) from None
+    if array.dtype == np.uint8:
+        msg = (
+            f"input `{label}` is uint8, which are pixels from 0 to 255, and the net takes what has been made of them: "
+            "give it floats, (x / 255 - mean) / std with the input's own numbers"
+        )
+        raise InputError(msg)
+    if array.dtype.kind not in "fiub":
+        msg = f"input `{label}` must be real numbers, and is {array.dtype}"
+        raise InputError(msg)
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32, copy=False)
+
+
+def _what_fits(node: Node, shape: tuple[int, ...]) -> str | None:
+    """`a height of 16 or 32 would fit`, for sizes that must be multiples and are not."""
+    if len(shape) != node.type.rank:
+        return None
+    names = ("batch", "number of channels", "height", "width")
+    found = []
+    for name, dim, size in zip(names, node.type.shape, shape, strict=False):
+        fitting = _nearest(dim, size)
+        if fitting and size not in fitting:
+            found.append(f"a {name} of {' or '.join(map(str, fitting))}")
+    return f"{' and '.join(found)} would fit" if found else None
+
+
+def _nearest(dim: Dim, size: int) -> list[int]:
+    """The sizes `factor*variable + rest`, for the variable from 1, that are nearest below and above."""
+    if isinstance(dim, int):
+        return [dim]
+    match dim.parts:
+        case (((Variable(),), factor), *others) if factor > 0 and all(product == () for product, _ in others):
+            rest = others[0][1] if others else 0
+            below = (size - rest) // factor
+            return sorted({factor * v + rest for v in (max(below, 1), max(below + 1, 1))})
+    return []
+
+
+def _checked_threads(threads: int | None) -> int | None:
+    if threads is None:
+        return None
+    import numba
+
+    if not 1 <= threads <= numba.config.NUMBA_NUM_THREADS:
+        msg = f"threads must be from 1 to {numba.config.NUMBA_NUM_THREADS} here, not {threads}"
+        raise UsageError(msg)
+    return threads
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """So many threads of Numba, and then as many as before."""
+    if count is None:
+        yield
+        return
+    import numba
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(count)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
