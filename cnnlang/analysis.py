@@ -58,11 +58,11 @@ def depth(graph: Graph) -> int:
 
 
 def fully_connected(node: Node) -> Dim | None:
-    """The weights that would connect every input of a layer with every output; None for what connects nothing.
+    """The weights that would connect every input of a convolution with every output; None for what has no weights.
 
     A 32x32x3 image and 28x28x6 outputs would take 3,072 x 4,704 = 14,450,688.
     """
-    if not isinstance(node.op, Convolution | Deconv | Dense | Pool | GlobalPool | AdaptiveAvgPool):
+    if not isinstance(node.op, Convolution | Deconv | Dense):
         return None
     return node.values[0].type.elements * node.type.elements
 

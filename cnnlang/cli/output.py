@@ -60,8 +60,8 @@ def show_findings(diagnostics: Sequence[Diagnostic]) -> None:
 
 
 def terminal_width() -> int | None:
-    """The columns of the terminal that standard output is; None where it is none."""
-    if not sys.stdout.isatty():
+    """The columns to fill: those of the terminal, or what `COLUMNS` says; None where neither is there."""
+    if not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdigit():
         return None
     import shutil
 

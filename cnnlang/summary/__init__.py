@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cnnlang import analysis
-from cnnlang.dims import variables
+from cnnlang.dims import substitute, variables
 from cnnlang.summary.rows import Row, build_rows
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Summary:
     peak_memory
         The most bytes of values needed at one time; None where the input's size is symbolic.
     symbols
-        The letters of the input's size that are not known, besides N.
+        The letters of the input's size that are not known, besides N, each with a value that makes the size usual.
     """
 
     net: str
@@ -52,7 +53,7 @@ class Summary:
     layers: int
     activations: Dim
     peak_memory: int | None
-    symbols: tuple[str, ...]
+    symbols: Mapping[str, int]
 
     def __str__(self) -> str:
         from cnnlang.summary.table import summary_table
@@ -79,7 +80,6 @@ def summarize(program: Program, depth: int | None = None) -> Summary:
     activations: Dim = 0
     for node in steps:
         activations = activations + node.type.elements
-    symbols = sorted({v for n in graph.inputs for d in n.type.shape[1:] for v in variables(d)})
     return Summary(
         net=program.name,
         file=program.definition.span.source.name,
@@ -91,5 +91,16 @@ def summarize(program: Program, depth: int | None = None) -> Summary:
         layers=len(steps),
         activations=activations,
         peak_memory=analysis.peak_memory(graph),
-        symbols=tuple(symbols),
+        symbols=_usual_sizes([d for n in graph.inputs for d in n.type.shape[1:]]),
     )
+
+
+def _usual_sizes(dims: Sequence[Dim]) -> dict[str, int]:
+    """For each letter of an input's size the least value that makes its side 256 or more."""
+    found: dict[str, int] = {}
+    for dim in dims:
+        for name in sorted(variables(dim)):
+            sides = ((v, substitute(dim, dict.fromkeys(variables(dim), v))) for v in range(1, 257))
+            usual = next((v for v, side in sides if isinstance(side, int) and side >= 256), 256)
+            found.setdefault(name, usual)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,6 +26,17 @@ def number(value: Dim | None) -> str:
     if value is None:
         return ""
     return "?" if isinstance(value, Term) else f"{value:,}"
+
+
+def shortened(text: str) -> str:
+    """A cell of a narrow table: `64x112x112` for a shape, `118 M` for a large number."""
+    if re.fullmatch(r"\[N(, \d+)+\]", text):
+        return text[4:-1].replace(", ", "x")
+    digits = text.replace(",", "")
+    if not digits.isdigit() or len(digits) < 6:
+        return text
+    thousands = (len(digits) - 1) // 3
+    return f"{int(digits) / 1000**thousands:.3g} {' kMGTPE'[min(thousands, 6)]}"
 
 
 def plain(value: Dim | None) -> int | None:

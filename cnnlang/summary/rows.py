@@ -50,7 +50,7 @@ class Row:
     connections
         Links between input and output numbers (LeCun et al. 1998); None where each is linked to one only.
     fully_connected
-        The weights that would connect every input with every output; None for steps without a window or weights.
+        The weights that would connect every input with every output; None for steps other than convolution and dense.
     steps
         How many steps are folded into it.
     """

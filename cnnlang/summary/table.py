@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cnnlang.dims import Term
 from cnnlang.render.display import display_width, printable
-from cnnlang.summary.columns import COLUMNS, EXTRA, number
+from cnnlang.summary.columns import COLUMNS, EXTRA, number, shortened
+from cnnlang.summary.grid import Grid
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from cnnlang.summary import Summary
 
-MAX_WIDTH = 140  # of a table that goes to no terminal
+LEAST_OPERATOR, LEAST_NAME = 16, 12  # columns, where a terminal is narrow
 
 
 def summary_table(summary: Summary, extra: Sequence[str] = (), width: int | None = None, color: bool = False) -> str:
@@ -26,24 +24,20 @@ def summary_table(summary: Summary, extra: Sequence[str] = (), width: int | None
     extra
         Further columns: `receptive_field`, `connections`, `fully_connected`.
     width
-        The columns of the terminal; None takes what the table needs, up to 140.
+        The columns of the terminal; None takes what the table needs. Where it does not fit, operators and names are
+        folded; where that is not enough, numbers are shortened.
     color
         Whether to use a terminal's colours.
     """
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     columns = [*COLUMNS, *(EXTRA[key] for key in extra)]
-    for column in columns:
-        if column.is_number:
-            table.add_column(column.heading, justify="right", no_wrap=True)
-        else:
-            table.add_column(column.heading, overflow="fold", no_wrap=column.key == "shape")
-    for row in summary.rows:
-        table.add_row(*(_cell(column.text(row)) for column in columns))
+    cells = [[column.text(row) for column in columns] for row in summary.rows]
+    headings, right = [c.heading for c in columns], [c.is_number for c in columns]
+    least = {1: LEAST_OPERATOR, 0: LEAST_NAME}
+    grid = Grid(headings, cells, right, least)
+    if not grid.fits(width):
+        grid = Grid(headings, [row[:2] + list(map(shortened, row[2:])) for row in cells], right, least)
     head = f"{printable(summary.net)} ({printable(summary.file)})"
-    return "\n".join([head, "", _text(table, width, color), "", *totals(summary)])
+    return "\n".join([head, "", grid.text(width, color), "", *totals(summary)])
 
 
 def summary_markdown(summary: Summary, extra: Sequence[str] = ()) -> str:
@@ -55,17 +49,24 @@ def summary_markdown(summary: Summary, extra: Sequence[str] = ()) -> str:
 
 
 def compare_table(summaries: Sequence[Summary], width: int | None = None, color: bool = False) -> str:
-    """The totals of several nets side by side, with their ratios to the first."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("")
-    for summary in summaries:
-        table.add_column(_cell(summary.net), justify="right", no_wrap=True)
-    for heading, *cells in comparison(summaries):
-        table.add_row(heading, *map(_cell, cells))
-    return _text(table, width, color)
+    """The totals of several nets side by side, with their ratios to the first; in several tables where one is too wide."""
+    rows = comparison(summaries)
+    headings = ["", *(s.net for s in summaries)]
+    tables = []
+    first = 1
+    while first < len(headings):
+        last = len(headings)
+        while True:
+            shown = [0, *range(first, last)]
+            grid = Grid(
+                [headings[i] for i in shown], [[row[i] for i in shown] for row in rows], [i > 0 for i in shown], {}
+            )
+            if grid.fits(width) or last == first + 1:
+                break
+            last -= 1
+        tables.append(grid.text(width, color))
+        first = last
+    return "\n\n".join(tables)
 
 
 def compare_markdown(summaries: Sequence[Summary]) -> str:
@@ -107,8 +108,8 @@ def totals(summary: Summary) -> list[str]:
         f"peak activation memory: {'?' if s.peak_memory is None else amount(s.peak_memory)} for one sample",
     ]
     if s.symbols:
-        options = " ".join(f"--set {name}=256" for name in s.symbols)
-        lines.append(f"`?` depends on the size of the input: {options} gives it a value")
+        options = " ".join(f"--set {name}={value}" for name, value in s.symbols.items())
+        lines.append(f"`?` depends on the size of the input; give it one, for example with {options}")
     return lines
 
 
@@ -126,29 +127,6 @@ def _ratio(value: int | Term | None, first: int | Term | None, place: int) -> st
         return ""
     ratio = value / first
     return f" (x{ratio:,.0f})" if ratio >= 100 else f" (x{ratio:.3g})"
-
-
-def _cell(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(printable(text))
-
-
-def _text(table: Table, width: int | None, color: bool) -> str:
-    """The table as text; rich measures widths, cuts and colours."""
-    from rich.console import Console
-
-    out = io.StringIO()
-    console = Console(
-        file=out,
-        width=width or MAX_WIDTH,
-        force_terminal=color,
-        color_system="standard" if color else None,
-        legacy_windows=False,
-        _environ={},
-    )
-    console.print(table)
-    return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").split("\n"))
 
 
 def _markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
