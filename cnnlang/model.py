@@ -124,17 +124,15 @@ class Model:
         try:
             bind_sizes(self._graph, list(shapes))
         except InputError as error:
-            hints = [h for node, shape in zip(self._graph.inputs, shapes, strict=False) if (h := _what_fits(node, shape))]
-            msg = "; ".join([str(error), *hints])
+            hints = [_what_fits(node, shape) for node, shape in zip(self._graph.inputs, shapes, strict=False)]
+            msg = "; ".join([str(error), *(hint for hint in hints if hint)])
             raise InputError(msg) from None
 
     def __repr__(self) -> str:
         return f"<model of {self._graph.name}>"
 
 
-def _weights(
-    program: Program, given: str | os.PathLike[str] | Mapping[str, Any] | None, seed: int
-) -> dict[str, Array]:
+def _weights(program: Program, given: str | os.PathLike[str] | Mapping[str, Any] | None, seed: int) -> dict[str, Array]:
     if given is None:
         return initialise(program.graph, seed, program.train.get("init"))
     expected = expected_shapes(program.graph)
@@ -195,8 +193,9 @@ def _checked_threads(threads: int | None) -> int | None:
         return None
     import numba
 
-    if not 1 <= threads <= numba.config.NUMBA_NUM_THREADS:
-        msg = f"threads must be from 1 to {numba.config.NUMBA_NUM_THREADS} here, not {threads}"
+    most = vars(numba.config)["NUMBA_NUM_THREADS"]
+    if not 1 <= threads <= most:
+        msg = f"threads must be from 1 to {most} here, not {threads}"
         raise UsageError(msg)
     return threads
 

@@ -58,13 +58,15 @@ def emit_graph(graph: Graph, about: Metadata | None = None) -> str:
     layers = prepare.lines
     if prepare.fixed:
         constants["FIXED"] = prepare.fixed
-    text = environment().get_template("module.py.jinja").render(
+    template = environment().get_template("module.py.jinja")
+    text = template.render(
         name=comment(graph.name),
         about=_about(graph, trained),
         constants=[constant(name, value) for name, value in constants.items()],
         imports=_imports("\n".join([*functions, *layers])),
         layers=layers,
         reads_weights=bool(graph.weights),
+        default="" if graph.weights else "=None",
         parameters=", ".join(inputs.values()),
         signature=_signature(graph, inputs),
         steps=steps,

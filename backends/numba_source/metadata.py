@@ -51,7 +51,7 @@ def metadata(program: Program) -> Metadata:
     if program.labels:
         constants["LABELS"] = tuple(program.labels)
     if program.meta:
-        constants["META"] = {str(key): str(value) for key, value in program.meta.items()}
+        constants["META"] = dict(program.meta)
     taken: list[str] = []
     described = []
     for info in program.inputs:

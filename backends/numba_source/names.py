@@ -5,18 +5,17 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cnnlang.ir import Graph, Node
 from cnnlang.ops.base import Input
-from cnnlang.passes import Fused
 from cnnlang.passes.walk import rewrite
 
 SHORT = ("x", "y", "z", "u", "v", "s", "t", "q", "r")  # for values without a name of their own
 
 
-def identifier(name: str, taken: Iterable[str]) -> str:
+def identifier(name: str, taken: Container[str]) -> str:
     """A name as an identifier that is not taken: `layer1.0.conv` is `layer1_0_conv`, a second one `layer1_0_conv_2`."""
     plain = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "value"
     plain = plain if plain[0].isalpha() else f"v{plain}"
@@ -25,11 +24,10 @@ def identifier(name: str, taken: Iterable[str]) -> str:
     return numbered(plain, taken)
 
 
-def numbered(name: str, taken: Iterable[str]) -> str:
+def numbered(name: str, taken: Container[str]) -> str:
     """The name, or with the first number from 2 with which it is not taken."""
-    used = set(taken)
     free, count = name, 1
-    while free in used:
+    while free in taken:
         count += 1
         free = f"{name}_{count}"
     return free
@@ -44,9 +42,8 @@ def comment(text: str) -> str:
 def label(node: Node) -> str | None:
     """What the file calls a value; None where it calls it nothing, or by a number (`conv1`, `layer1.0`)."""
     last = node.name.rsplit(".", 1)[-1]
-    operator = node.op.producer.name if isinstance(node.op, Fused) else node.op.name
-    automatic = re.fullmatch(rf"{operator}\d+", last) if node.weights else None
-    return None if node.name in ("", operator) or last.isdigit() or automatic else last
+    automatic = re.fullmatch(rf"{node.op.name}\d+", last) if node.weights else None
+    return None if node.name in ("", node.op.name) or last.isdigit() or automatic else last
 
 
 def named(graph: Graph, names: Mapping[Node, str]) -> Graph:

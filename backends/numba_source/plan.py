@@ -54,7 +54,7 @@ def plan(graph: Graph) -> Plan:
         except NoRule:
             missing.append(_no_rule(op, node))
             continue
-        steps.append((node, made, activation and _constant(activation, constants)))
+        steps.append((node, made, _constant(activation, constants) if activation else None))
     if missing:
         raise FindingsError(missing)
     return Plan(steps, {name: text for text, name in constants.items()}, _kernels(steps))

@@ -19,6 +19,7 @@ class Prepare:
 
     def __init__(self) -> None:
         self._names: dict[tuple[str, ...], str] = {}
+        self._taken: set[str] = set()
         self._keys: dict[Node, str] = {}
         self.fixed: dict[str, Any] = {}
 
@@ -26,7 +27,8 @@ class Prepare:
         """The text that reads a step's packed weights: `w["conv1"]`."""
         made = (layer.function, *self._arguments(node, layer))
         if made not in self._names:
-            self._names[made] = numbered(_path(layer) or node.name, self._names.values())
+            self._names[made] = numbered(_path(layer) or node.name, self._taken)
+            self._taken.add(self._names[made])
         return f"w[{quoted(self._names[made])}]"
 
     def numbers(self, node: Node, argument: str, values: tuple[float, ...]) -> str:
@@ -86,7 +88,7 @@ def _statistics(bn: Sequence[Node]) -> str:
 
 
 def _rows(values: Any, rank: int) -> Any:
-    """Nested lists without the outer levels that repeat one list: a kernel for every pair of channels is written once."""
+    """Nested lists without the outer levels that repeat one list: a kernel for all pairs of channels is said once."""
     while rank > 2 and all(v is values[0] or v == values[0] for v in values):
         values, rank = values[0], rank - 1
     return values

@@ -122,7 +122,7 @@ def _(op: Deconv, eps: float) -> FoldedKernel:
 @singledispatch
 def with_bias(op: Op) -> Op:
     """The layer with a bias."""
-    return replace(op, bias=True)  # type: ignore[type-var,call-arg]  # `folded_kernel` lets only layers through
+    return replace(op, bias=True)  # type: ignore[type-var]  # `folded_kernel` lets only layers through
 
 
 @with_bias.register

@@ -28,4 +28,6 @@ def rewrite(graph: Graph, rule: Callable[[Node, Node], Node | None]) -> Graph:
         inputs = tuple(new[n] for n in node.inputs)
         fresh = node if inputs == node.inputs else replace(node, inputs=inputs)
         new[node] = rule(node, fresh) or fresh
-    return Graph(graph.name, tuple(new[n] for n in graph.inputs), tuple(new[n] for n in graph.outputs), graph.output_names)
+    return Graph(
+        graph.name, tuple(new[n] for n in graph.inputs), tuple(new[n] for n in graph.outputs), graph.output_names
+    )

@@ -1,0 +1,143 @@
+"""Passes keep the meaning, and make of each fixture the graph that stands beside it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cnnlang
+from cnnlang.dims import Term
+from cnnlang.interpret import interpret
+from cnnlang.ir import Graph, Node, TensorType
+from cnnlang.ops import OPERATORS
+from cnnlang.ops.base import Input
+from cnnlang.passes import PASSES, Fused, check, fold_batch_norm, fuse_activation, optimize
+from tests.helpers import apply, random_inputs, random_weights
+
+FILE = Path(__file__).parent / "fixtures" / "passes.md"
+SECTION = re.compile(r"^## (.+)\n(?P<cnn>```cnn\n[^`]*```\n)(?P<more>```cnn more\n[^`]*```\n)?```graph\n([^`]*)```\n", re.M)
+
+
+def fixtures() -> list[tuple[str, Graph, str]]:
+    """Title, graph before, text after."""
+    found = []
+    for match in SECTION.finditer(FILE.read_text(encoding="utf-8")):
+        body, more = (re.sub("```.*\n", "", match[part] or "") for part in ("cnn", "more"))
+        net = cnnlang.loads(f"cnn 1\n{more}net Net {{\n{body}}}\n", net="Net")
+        found.append((match[1], net.graph, match[4]))
+    return found
+
+
+FIXTURES = fixtures()
+
+
+def test_the_file_is_read_whole() -> None:
+    assert len(FIXTURES) == FILE.read_text(encoding="utf-8").count("\n## ")
+
+
+@pytest.mark.parametrize(("title", "before", "after"), FIXTURES, ids=[f[0] for f in FIXTURES])
+def test_fixture(title: str, before: Graph, after: str, update_golden: bool) -> None:
+    optimized = optimize(before)
+    if update_golden:
+        text = FILE.read_text(encoding="utf-8")
+        section = re.compile(rf"(## {re.escape(title)}\n(?:```cnn[^`]*```\n)+```graph\n)[^`]*(```\n)")
+        FILE.write_text(section.sub(lambda m: f"{m[1]}{optimized}\n{m[2]}", text), encoding="utf-8")
+        return
+    assert f"{optimized}\n" == after
+    weights, inputs = random_weights(before), random_inputs(before, {"N": 2})
+    for expected, actual in zip(
+        interpret(before, weights, *inputs), interpret(optimized, weights, *inputs), strict=True
+    ):
+        np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-9)
+
+
+@st.composite
+def chains(draw: st.DrawFn) -> Graph:
+    """Chains of layers, bns and activations, in which any value may be an output too."""
+    x = start = Node.of(Input((Term.variable("N"), 4, 5, 5), "x"))
+    outputs = []
+    for number in range(draw(st.integers(1, 7))):
+        name, arguments = draw(st.sampled_from(LINKS))
+        x = apply(OPERATORS[name].make(arguments), *[x] * (2 if name == "add" else 1), name=f"{name}{number}")
+        if draw(st.integers(0, 5)) == 0:
+            outputs.append(x)
+    outputs = outputs if x in outputs else [*outputs, x]
+    return Graph("Net", (start,), tuple(outputs), tuple(f"y{i}" for i in range(len(outputs))))
+
+
+LINKS = [
+    ("conv", {"channels": 4, "kernel": 3, "pad": 1, "groups": 2}),
+    ("conv", {"channels": 4, "kernel": 1, "bias": False, "fill": 0.5, "pad": 1}),
+    ("conv", {"channels": 4, "kernel": (1, 2), "weight": [[1, -2]]}),
+    ("depthwise", {"kernel": 1}),
+    ("deconv", {"channels": 4, "kernel": 2, "groups": 2}),
+    ("bn", {}),
+    ("bn", {"eps": 0.5}),
+    ("relu", {}),
+    ("elu", {}),
+    ("prelu", {}),
+    ("dropout", {}),
+    ("add", {}),
+]
+
+
+@settings(deadline=None, max_examples=200)
+@given(chains(), st.integers(0, 9))
+def test_every_pass_keeps_the_meaning(graph: Graph, seed: int) -> None:
+    weights, inputs = random_weights(graph, seed), random_inputs(graph, {"N": 2}, seed)
+    before = interpret(graph, weights, *inputs)
+    for step in PASSES:
+        graph = step(graph)
+        check(graph)
+        for expected, actual in zip(before, interpret(graph, weights, *inputs), strict=True):
+            np.testing.assert_allclose(actual, expected, rtol=1e-8, atol=1e-8 * np.abs(expected).max())
+
+
+@settings(deadline=None, max_examples=50)
+@given(chains())
+def test_optimizing_again_changes_nothing(graph: Graph) -> None:
+    once = optimize(graph)
+    assert str(optimize(once)) == str(once)
+
+
+def test_nothing_is_lost() -> None:
+    for _, before, _ in FIXTURES:
+        after = optimize(before)
+        assert after.weights.keys() == before.weights.keys()
+        assert [n.op for n in after.inputs] == [n.op for n in before.inputs]
+        assert after.output_names == before.output_names
+
+
+def test_check_finds_a_wrong_type() -> None:
+    graph = FIXTURES[0][1]
+
+    def lie(node: Node) -> Node | None:
+        if node.op.name != "dense":
+            return None
+        return Node(node.op, node.inputs, TensorType((*node.type.shape[:1], 5)), node.span, node.name)
+
+    with pytest.raises(AssertionError, match=r"should be \[N, 4\]"):
+        check(graph.rewrite(lie))
+
+
+def test_a_chain_of_thousands_is_no_recursion() -> None:
+    x = start = Node.of(Input((Term.variable("N"), 2, 4, 4), "x"))
+    for number in range(3000):
+        x = apply(OPERATORS["conv"].make({"channels": 2, "kernel": 1}), x, name=f"conv{number}")
+        x = apply(OPERATORS["bn"].make({}), x, name=f"bn{number}")
+        x = apply(OPERATORS["relu"].make({}), x, name="")
+    graph = optimize(Graph("Deep", (start,), (x,), ("output",)))
+    assert sum(isinstance(n.op, Fused) for n in graph.nodes) == 3000
+
+
+def test_order_matters() -> None:
+    """Fusing first would part a convolution from the bn behind it."""
+    graph = next(before for title, before, _ in FIXTURES if title == "bn behind a convolution")
+    assert "folded" in str(fold_batch_norm(graph))
+    assert "-> relu" in str(fuse_activation(graph))
+    assert str(optimize(graph)).count("%") == 4
