@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from cnnlang.diagnostics import Edit, Help
@@ -21,6 +22,7 @@ from cnnlang.training import REGISTRIES
 
 D = TypeVar("D", bound=Declared)
 
+MAX_MISTAKES = 100  # five times what is shown
 PYTHON_WORDS = {"True": "true", "False": "false", "None": "none"}
 
 # What other frameworks give a call that this language finds out by itself or does in one way only.
@@ -32,18 +34,18 @@ DERIVED = (
 # What stands first in a foreign call and is left out here: an optimizer, the net's weights.
 LEADING = ("optimizer", "optim", "opt", "params", "parameters", "model", "net")
 
-# Foreign names that have no single counterpart, and what to write.
+# Foreign names that have no single counterpart: what to write, as a cure where it stands in place of the call.
 HABITS = {
-    "ColorJitter": "write `brightness(0.2) -> contrast(0.2) -> saturation(0.2)`",
-    "RandomAffine": "write `rotate(10) -> shift(2) -> scale(0.9, 1.1) -> shear(5)`, or some of them",
-    "Compose": "write a chain: `shift(2) -> rotate(10)`",
-    "Sequential": "write a chain: `shift(2) -> rotate(10)`",
-    "ToTensor": "pictures become numbers by themselves: take it away",
-    "Normalize": "`mean` and `std` stand beside the input: `input image: [N, 3, 32, 32] { mean = ..., std = ... }`",
-    "Resize": "`resize` stands beside the input: `input image: [N, 3, 224, 224] { resize = 256 }`",
-    "CenterCrop": "`crop` stands beside the input: `input image: [N, 3, 224, 224] { crop = 224 }`",
-    "SequentialLR": "write a chain: `warmup(5) -> cosine`",
-    "ChainedScheduler": "write a chain: `warmup(5) -> cosine`",
+    "ColorJitter": ("", "brightness(0.2) -> contrast(0.2)"),
+    "RandomAffine": ("", "rotate(10) -> shift(2) -> scale(0.9, 1.1)"),
+    "SequentialLR": ("", "warmup(5) -> cosine"),
+    "ChainedScheduler": ("", "warmup(5) -> cosine"),
+    "Compose": ("write a chain: `shift(2) -> rotate(10)`", ""),
+    "Sequential": ("write a chain: `shift(2) -> rotate(10)`", ""),
+    "ToTensor": ("pictures become numbers by themselves: take it away", ""),
+    "Normalize": ("`mean` and `std` stand beside the input: `input image: [N, 3, 32, 32] { mean = ... }`", ""),
+    "Resize": ("`resize` stands beside the input: `input image: [N, 3, 224, 224] { resize = 256 }`", ""),
+    "CenterCrop": ("`crop` stands beside the input: `input image: [N, 3, 224, 224] { crop = 224 }`", ""),
 }
 
 
@@ -58,15 +60,15 @@ def a(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
-def whole_number(value: Value, kind: Kind, span: Span) -> tuple[Help, ...]:
-    """The cure for `12.0` where `12` is due."""
-    if not isinstance(value, float) or not value.is_integer():
-        return ()
+def meant(value: Value, kind: Kind, span: Span) -> tuple[Help, ...]:
+    """The cure for `12.0` or `"12"` where `12` is due."""
     try:
-        kind.convert(int(value))
-    except ValueError:
+        number = float(value) if isinstance(value, float | str) else math.nan
+        whole = int(number) if number.is_integer() else number
+        kind.convert(whole)
+    except (ValueError, OverflowError):
         return ()
-    return (Help(f"write `{int(value)}`", (Edit(span, str(int(value))),)),)
+    return (Help(f"write `{whole}`", (Edit(span, str(whole)),)),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,34 +80,65 @@ class Placed(Generic[D]):
     arguments: Mapping[str, Span]
 
 
-@dataclass(frozen=True, slots=True)
+class Enough(Exception):
+    """A section has so many mistakes that its rest is not read."""
+
+
+@dataclass(slots=True)
 class Reader:
-    """Reads the values of one section; every mistake is reported where it stands, and raised as Abandon."""
+    """Reads the values of one section; every mistake is reported where it stands, and raised as Abandon.
+
+    Attributes
+    ----------
+    evaluator
+        With the names that the net's body has bound.
+    findings
+        Where mistakes go.
+    numbers
+        The names that have a value.
+    errors
+        How many mistakes were found.
+    """
 
     evaluator: Evaluator
     findings: Findings
+    numbers: Mapping[str, None] = field(init=False)
+    errors: int = 0
+
+    def __post_init__(self) -> None:
+        self.numbers = dict.fromkeys(self.evaluator.names.numbers())
 
     def error(self, message: str, span: Span, *help: Help, code: str = "E0315") -> Abandon:
-        return self.findings.report(code, message, span, help=help)
+        """Report a mistake; the answer may be raised by a caller that cannot go on.
+
+        Raises
+        ------
+        Enough
+            There are so many that no more are shown.
+        """
+        abandon = self.findings.report(code, message, span, help=help)
+        self.errors += 1
+        if self.errors > MAX_MISTAKES:
+            raise Enough
+        return abandon
 
     # --- expressions --------------------------------------------------------------------------------------------------
 
     def value(self, expr: tree.Expr) -> Value:
         """The value of an expression, whose names nobody has looked at before."""
-        known = self.evaluator.names.numbers()
-        reports = [*self._unknown_names(expr, known), *self._unknown_functions(expr)]
+        reports = [*self._unknown_names(expr), *self._unknown_functions(expr)]
         if reports:
             raise reports[0]
         return self.evaluator.evaluate(expr)
 
-    def _unknown_names(self, expr: tree.Expr, known: Sequence[str]) -> Iterator[Abandon]:
+    def _unknown_names(self, expr: tree.Expr) -> Iterator[Abandon]:
         for name in free_names(expr):
             if name.name in PYTHON_WORDS:
                 word = PYTHON_WORDS[name.name]
                 cure = Help(f"write `{word}`", (Edit(name.span, word),))
                 yield self.error(f"nothing is called `{name.name}`", name.span, cure, code="E0301")
-            elif name.name not in known:
-                cures = did_you_mean(name.name, known, name.span)
+            elif name.name not in self.numbers:
+                cures = did_you_mean(name.name, self.numbers, name.span)
                 yield self.error(f"no number is called `{name.name}`", name.span, *cures, code="E0301")
 
     def _unknown_functions(self, expr: tree.Expr) -> Iterator[Abandon]:
@@ -141,7 +174,7 @@ class Reader:
             return kind.convert(value)
         except (ValueError, TypeError, OverflowError):
             message = f"`{key}` must be {kind.words}, not {shown(value)}"
-            raise self.error(message, expr.span, *(whole_number(value, kind, expr.span) or hint)) from None
+            raise self.error(message, expr.span, *(meant(value, kind, expr.span) or hint)) from None
 
     # --- what a registry declares -------------------------------------------------------------------------------------
 
@@ -161,10 +194,6 @@ class Reader:
                 found = text if text in registry else registry.foreign(text)
                 cures = (Help(f"write `{found}`, without quotes", (Edit(expr.span, found),)),) if found else ()
                 raise self.error(f"`{key}` must be {a(registry.noun)}, not a string", expr.span, *cures)
-            case tree.Constant(value=None):
-                raise self.error(
-                    f"`{key}` must be {a(registry.noun)}, not none", expr.span, Help("take the entry away")
-                )
             case tree.Pipeline():
                 raise self.error(f"`{key}` must be {a(registry.noun)}, not a chain", expr.span)
             case tree.DictExpr():
@@ -249,10 +278,14 @@ class Reader:
             help: tuple[Help, ...] = ()
             if argument and error.replacement:
                 help = (Help(f"write `{error.replacement}`", (Edit(place, error.replacement),)),)
+            elif error.replacement and call.arguments:  # what contradicts them is given
+                text = f"{error.argument}={error.replacement}"
+                end = call.arguments[-1].span.end
+                help = (Help(f"write `{text}` too", (Edit(Span(call.span.source, end, end), f", {text}"),)),)
             elif error.help:
                 help = (Help(error.help),)
             elif argument and error.argument:
-                help = whole_number(values[error.argument], _kind(declared, error.argument), place)
+                help = meant(values[error.argument], _kind(declared, error.argument), place)
             self.findings.report(error.code, error.message, place, help=help)
             return None
 
@@ -273,13 +306,30 @@ class Reader:
             edits = (Edit(span, foreign), *_renamed(registry[foreign], call))
             return self.error(message, span, Help(f"`{name}` is called `{foreign}` here", edits), code="E0301")
         if name in HABITS:
-            return self.error(message, span, Help(HABITS[name]), code="E0301")
+            words, text = HABITS[name]
+            edits = (Edit(call.span, text),) if text else ()
+            return self.error(message, span, Help(words or f"write for example `{text}`", edits), code="E0301")
         what = self._what_it_is(name, registry)
         if what:
             message = f"`{name}` is {what}, not {a(registry.noun)}"
             return self.error(message, span, _all_of(registry), code="E0317")
         cures = did_you_mean(name, registry, span) or (_all_of(registry),)
         return self.error(message, span, *cures, code="E0301")
+
+
+def removal(entries: Sequence[tree.Entry], entry: tree.Entry) -> Edit:
+    """The edit that takes an entry away: its whole line where it has one, else what joins it to its neighbour."""
+    source, start, end = entry.span.source, entry.span.start, entry.span.end
+    text = source.text
+    line_start, line_end = text.rfind("\n", 0, start) + 1, text.find("\n", end)
+    if line_end >= 0 and not text[line_start:start].strip() and text[end:line_end].strip() in ("", ","):
+        return Edit(Span(source, line_start, line_end + 1), "")
+    i = next(k for k, e in enumerate(entries) if e is entry)
+    if i > 0 and "\n" not in text[entries[i - 1].span.end : start]:
+        return Edit(Span(source, entries[i - 1].span.end, end), "")
+    if i + 1 < len(entries):
+        return Edit(Span(source, start, entries[i + 1].span.start), "")
+    return Edit(entry.span, "")
 
 
 def free_names(expr: tree.Expr) -> list[tree.Name]:

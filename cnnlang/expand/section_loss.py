@@ -9,7 +9,7 @@ from cnnlang.diagnostics import Edit, Help, Label
 from cnnlang.expand.cures import at, remove_step
 from cnnlang.expand.evaluate import FUNCTIONS
 from cnnlang.expand.findings import Abandon
-from cnnlang.expand.section_calls import Reader, shown
+from cnnlang.expand.section_calls import Reader, removal, shown
 from cnnlang.expand.suggest import did_you_mean
 from cnnlang.ir import Node
 from cnnlang.signature import is_number
@@ -20,6 +20,9 @@ from cnnlang.training.losses import LOSSES, Loss, WeightedLoss
 
 # What leaves probabilities what they are: a softmax before them is as good as last.
 KEEPING = ("flatten", "dropout", "crop", "channels", "channel_shuffle", "pixel_shuffle", "upsample")
+
+
+UNNAMED = "output"  # what an output is called that the file does not name; no name of a file's can be this word
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class LossReader:
         return self.reader.error(message, expr.span, Help(f"write `{text}`" if edits else "name each", edits))
 
     def _by_name(self, entries: tree.DictExpr) -> dict[str, list[Term]]:
+        if UNNAMED in self.outputs:
+            raise self._unnamed(entries)
         terms: dict[str, list[Term]] = {}
         known = (*self.outputs, *self.aux)
         failed = False
@@ -85,12 +90,14 @@ class LossReader:
             name = entry.key.name
             if name not in known:
                 free = [n for n in known if n not in {e.key.name for e in entries.entries}]
-                cures = did_you_mean(name, free, entry.key.span) or (Help(f"there are {_listed(known)}"),)
+                away = Help(f"there are {_listed(known)}", (removal(entries.entries, entry),))
+                cures = did_you_mean(name, free, entry.key.span) or (away,)
                 self.reader.error(f"the net has no output `{name}`", entry.key.span, *cures)
                 failed = True
                 continue
             if name in terms:
-                self.reader.error(f"the loss of `{name}` is given twice", entry.key.span, Help("take one away"))
+                away = Help("take one away", (removal(entries.entries, entry),))
+                self.reader.error(f"the loss of `{name}` is given twice", entry.key.span, away)
                 failed = True
                 continue
             terms[name] = []
@@ -106,6 +113,16 @@ class LossReader:
             raise self._missing(missing, entries)
         only = terms[next(iter(self.outputs))]
         return {name: terms.get(name, only) for name in known}  # a head without a loss has that of the only output
+
+    def _unnamed(self, entries: tree.DictExpr) -> Abandon:
+        """Report losses by name where the only output has none."""
+        given = [e for e in entries.entries if e.key.name not in self.aux]
+        help: tuple[Help, ...] = ()
+        if len(given) == 1 == len(entries.entries):
+            text = given[0].value.span.text
+            help = (Help(f"write `{text}`", (Edit(entries.span, text),)),)
+        message = "the net's only output has no name, so its loss stands alone"
+        return self.reader.error(message, entries.span, *help, Help("a name is given by `output scores = ...`"))
 
     def _missing(self, missing: list[str], entries: tree.DictExpr) -> Abandon:
         words = f"output{'s' if len(missing) > 1 else ''} {_listed(missing)} of the net"
@@ -129,8 +146,8 @@ class LossReader:
                 return self._product(expr, first, rest, weight)
             case tree.Conditional(then=then, test=test, otherwise=otherwise):
                 return self.terms(then if self.reader.truth(test) else otherwise, weight)
-            case tree.Unary(op="-"):
-                raise self._negative(expr.span)
+            case tree.Unary(op="-", operand=operand):
+                raise self._negative(expr.span, Edit(expr.span, operand.span.text))
             case tree.Pipeline():
                 text = " + ".join(_branches(expr))
                 edits = (Edit(expr.span, text),) if text else ()
@@ -141,19 +158,23 @@ class LossReader:
     def _sum(self, first: tree.Expr, rest: tuple[tuple[str, tree.Expr], ...], weight: float) -> list[Term]:
         terms: list[Term] = []
         failed = False
+        before = first
         for sign, operand in (("+", first), *rest):
             try:
                 if sign == "-":
-                    raise self._negative(operand.span)
+                    gap = Span(operand.span.source, before.span.end, operand.span.start)
+                    raise self._negative(operand.span, Edit(gap, gap.text.replace("-", "+", 1)))
                 terms += self.terms(operand, weight)
             except Abandon:
                 failed = True
+            before = operand
         if failed:
             raise Abandon
         return terms
 
-    def _negative(self, span: Span) -> Abandon:
-        return self.reader.error("losses are added, never subtracted", span, Help("training makes each of them small"))
+    def _negative(self, span: Span, edit: Edit) -> Abandon:
+        cure = Help("training makes each of them small: add it", (edit,))
+        return self.reader.error("losses are added, never subtracted", span, cure)
 
     def _product(
         self, expr: tree.Arithmetic, first: tree.Expr, rest: tuple[tuple[str, tree.Expr], ...], weight: float
@@ -188,18 +209,17 @@ class LossReader:
 
     def _loss_among(self, factors: list[tree.Expr]) -> int | None:
         """Which factor is the loss: one that names a loss, else one whose name may be meant for a loss."""
-        known = self.reader.evaluator.names.numbers()
         for i, factor in enumerate(factors):
             if self._names_loss(factor):
                 return i
         for i, factor in enumerate(factors):
             name = factor if isinstance(factor, tree.Name) else factor.name if isinstance(factor, tree.Call) else None
-            if name is not None and name.name not in known and name.name not in FUNCTIONS:
+            if name is not None and name.name not in self.reader.numbers and name.name not in FUNCTIONS:
                 return i
         return None
 
     def _names_loss(self, expr: tree.Expr) -> bool:
-        known = self.reader.evaluator.names.numbers()
+        known = self.reader.numbers
         return any(
             isinstance(p, tree.Name) and (p.name in LOSSES or (LOSSES.foreign(p.name) and p.name not in known))
             for p in walk(expr)
@@ -245,7 +265,7 @@ class LossReader:
 
     def _spoiled(self, loss: Loss, last: Node, span: Span) -> None:
         activation = last.op.name
-        takes = " or ".join(("logits", *(f"a last `{name}`" for name in loss.absorbs)))
+        takes = f"logits or a last {' or '.join(f'`{name}`' for name in loss.absorbs)}"
         partner = next((n for n, other in LOSSES.items() if activation in other.absorbs), None)
         replaced = Edit(last.span, loss.absorbs[0]) if last.span and last.span.text == activation else None
         cures = []

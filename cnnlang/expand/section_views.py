@@ -48,7 +48,13 @@ class ViewReader:
                 return self._merge(merge)
             case tree.Pipeline(chain=tree.Chain(steps=steps)) if any(isinstance(s.action, tree.Merge) for s in steps):
                 raise self.reader.error("nothing stands before or after the merge of views", expr.span)
-            case tree.In():
+            case tree.ListExpr(items=items) | tree.TupleExpr(items=items) if items:
+                text = f"mean {{ {' '.join(f'| {i.span.text}' for i in items)} }}"
+                cure = Help(f"write `{text}`", (Edit(expr.span, text),))
+                raise self.reader.error("`tta` merges views, and is no list", expr.span, cure)
+            case tree.Name() | tree.Call() | tree.Pipeline():
+                pass
+            case _:
                 raise self.reader.error("`tta` merges several views of a picture", expr.span, _example())
         names = self.reader.chain(VIEWS, entry.key.name, expr)
         text = f"mean {{ | in | {' -> '.join(str(v.made) for v in names)} }}"

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 from cnnlang.diagnostics import Edit, Help, Label
 from cnnlang.expand.cures import at
-from cnnlang.expand.evaluate import Evaluator, type_name
+from cnnlang.expand.evaluate import Evaluator
 from cnnlang.expand.findings import Abandon, Findings
-from cnnlang.expand.section_calls import Placed, Reader, shown
+from cnnlang.expand.section_calls import Enough, Placed, Reader, removal
+from cnnlang.expand.section_freeze import FreezeReader
 from cnnlang.expand.section_loss import LossReader
+from cnnlang.expand.section_meta import MetaReader
 from cnnlang.expand.section_views import ViewReader, window_fits
-from cnnlang.expand.suggest import did_you_mean, nearest
+from cnnlang.expand.suggest import did_you_mean
 from cnnlang.initializers import INITIALIZERS, Initializer
 from cnnlang.ir import Node, topological
 from cnnlang.ops.base import Input
-from cnnlang.signature import Kind, Value, integer, is_number, number
+from cnnlang.signature import Kind, integer, number
 from cnnlang.source import Span
 from cnnlang.syntax import tree
 from cnnlang.training.augment import AUGMENTATIONS, Augmentation
@@ -49,13 +51,6 @@ NUMBERS: dict[str, Kind] = {
 }
 
 PERCENT = (Help("it is a share of the samples: a tenth is `0.1`"),)
-PATTERN_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.*?")
-MAX_PATTERNS = 100
-MAX_PATTERN = 1000  # characters
-MAX_CANDIDATES = 2000  # names that are looked through for "did you mean"
-MAX_META_ENTRIES = 100
-MAX_META_ITEMS = 1000
-MAX_META_TEXT = 65_536  # characters in all strings of the section together
 
 
 def read_section(
@@ -109,21 +104,29 @@ class SectionReader:
 
     def read(self) -> dict[str, Any]:
         values: dict[str, Any] = {}
+        with suppress(Enough):
+            self._read(values)
+        return values
+
+    def _read(self, values: dict[str, Any]) -> None:
         readers = self._readers()
         for key, entry in self._entries().items():
+            if self.section.kind != "meta" and isinstance(entry.value, tree.Constant) and entry.value.value is None:
+                cure = Help("take the entry away", (removal(self.section.entries, entry),))
+                self.reader.error(f"`{key}` has no value", entry.value.span, cure)
+                continue
             try:
-                values[key] = readers.get(key, self._meta_value)(entry)
+                values[key] = readers.get(key, MetaReader(self.reader).value)(entry)
             except Abandon:
                 continue
         if self.section.kind == "train":
             self._hold_together(values)
         if self.section.kind == "meta":
-            self._bound_meta(values)
-        return values
+            MetaReader(self.reader).hold(self.section, values)
 
     def _readers(self) -> dict[str, Callable[[tree.Entry], Any]]:
         if self.section.kind == "meta":
-            return dict.fromkeys(META_KEYS, self._known_meta)
+            return dict.fromkeys(META_KEYS, MetaReader(self.reader).known)
         if self.section.kind == "predict":
             return {"tta": ViewReader(self.reader, self._inputs(), tuple(self.outputs.values())).read}
         return {
@@ -132,7 +135,7 @@ class SectionReader:
             "optimizer": self._optimizer,
             "schedule": self._schedule,
             "augment": self._augment,
-            "freeze": self._freeze,
+            "freeze": FreezeReader(self.reader, self.weight_paths).read,
             "init": self._init,
         }
 
@@ -150,7 +153,7 @@ class SectionReader:
                 self.reader.findings.report(
                     "E0315", f"`{key}` is given twice", entry.key.span,
                     labels=(Label(first[key].key.span, "first here"),),
-                    help=(Help("take one away", (self._removal(entry),)),),
+                    help=(Help("take one away", (removal(self.section.entries, entry),)),),
                 )  # fmt: skip
             elif self._is_unknown(key):
                 self._unknown_key(entry)
@@ -171,7 +174,8 @@ class SectionReader:
         help: tuple[Help, ...]
         if ours:
             if ours in written:
-                help = (Help(f"it is `{ours}`, which is given too: take this one away", (self._removal(entry),)),)
+                away = removal(self.section.entries, entry)
+                help = (Help(f"it is `{ours}`, which is given too: take this one away", (away,)),)
             else:
                 help = (Help(f"`{key}` is called `{ours}` here", (Edit(span, ours),)),)
         elif kind == "train" and key in OPTIMIZER_KEYS:
@@ -181,7 +185,7 @@ class SectionReader:
         else:
             help = did_you_mean(key, [k for k in KEYS[kind] if k not in written], span)
             words = f"its entries are {', '.join(f'`{k}`' for k in KEYS[kind])}"
-            help = help or (Help(words, (self._removal(entry),)),)
+            help = help or (Help(words, (removal(self.section.entries, entry),)),)
         self.reader.error(f"`{kind}` has no entry `{key}`", span, *help)
 
     def _for_the_optimizer(self, entry: tree.Entry) -> Help:
@@ -193,7 +197,7 @@ class SectionReader:
         if optimizer is None:
             whole = f"optimizer = sgd({text})"
             return Help(f"{words}write for example `{whole}`", (Edit(entry.span, whole),) if name == "lr" else ())
-        removal = self._removal(entry)
+        away = removal(self.section.entries, entry)
         match optimizer:
             case tree.Name():
                 edit = Edit(at(optimizer.span, optimizer.span.end), f"({text})")
@@ -203,22 +207,7 @@ class SectionReader:
                 edit = Edit(at(optimizer.span, arguments[-1].span.end), f", {text}")
             case _:
                 return Help(f"{words}`adam({text})`")
-        return Help(f"{words}give it there", (removal, edit))
-
-    def _removal(self, entry: tree.Entry) -> Edit:
-        """The edit that takes an entry away: its whole line where it has one, else what joins it to its neighbour."""
-        source, start, end = entry.span.source, entry.span.start, entry.span.end
-        text = source.text
-        line_start, line_end = text.rfind("\n", 0, start) + 1, text.find("\n", end)
-        if line_end >= 0 and not text[line_start:start].strip() and text[end:line_end].strip() in ("", ","):
-            return Edit(Span(source, line_start, line_end + 1), "")
-        entries = self.section.entries
-        i = next(k for k, e in enumerate(entries) if e is entry)
-        if i > 0 and "\n" not in text[entries[i - 1].span.end : start]:
-            return Edit(Span(source, entries[i - 1].span.end, end), "")
-        if i + 1 < len(entries):
-            return Edit(Span(source, start, entries[i + 1].span.start), "")
-        return Edit(entry.span, "")
+        return Help(f"{words}give it there", (away, edit))
 
     # --- the entries of train -----------------------------------------------------------------------------------------
 
@@ -239,7 +228,7 @@ class SectionReader:
                 continue
             if i > 0:
                 words = "a schedule is one, or a `warmup` and one after it"
-                raise self.reader.error(words, stage.span, Help("write for example `warmup(5) -> cosine`"))
+                raise self.reader.error(words, stage.span, _in_order(chain, entry.value.span))
         return tuple(stage.made for stage in chain)
 
     def _augment(self, entry: tree.Entry) -> tuple[Augmentation, ...]:
@@ -258,57 +247,6 @@ class SectionReader:
                 self.reader.error(message, step.span)
                 return False
         return not step.made.crops or window_fits(step, pictures, self.reader)
-
-    def _freeze(self, entry: tree.Entry) -> tuple[str, ...]:
-        items = entry.value.items if isinstance(entry.value, tree.ListExpr | tree.TupleExpr) else (entry.value,)
-        patterns: list[str] = []
-        failed = not items
-        if failed:
-            self.reader.error("`freeze` names no weights", entry.value.span, Help("take the entry away"))
-        if len(items) > MAX_PATTERNS:
-            message = f"`freeze` has at most {MAX_PATTERNS:_} patterns, and these are {len(items):_}"
-            raise self.reader.error(message, entry.value.span)
-        for item in items:
-            try:
-                patterns += self._patterns(item)
-            except Abandon:
-                failed = True
-        if failed:
-            raise Abandon
-        return tuple(patterns)
-
-    def _patterns(self, expr: tree.Expr) -> list[str]:
-        """The pattern or patterns that an expression gives."""
-        if isinstance(expr, tree.Pipeline | tree.DictExpr):
-            raise self.reader.error("`freeze` must be a string or a list of strings", expr.span)
-        if isinstance(expr, tree.Name | tree.Attribute) and _looks_like_path(expr, self.reader):
-            text = f'"{expr.span.text}.*"' if _is_scope(expr.span.text, self.weight_paths) else f'"{expr.span.text}"'
-            cure = Help(f"write `{text}`", (Edit(expr.span, text),))
-            raise self.reader.error("`freeze` must be a string or a list of strings", expr.span, cure)
-        value = self.reader.value(expr)
-        patterns = value if isinstance(value, list | tuple) else [value]
-        for pattern in patterns:
-            if not isinstance(pattern, str):
-                message = f"`freeze` must be a string or a list of strings, not {shown(value)}"
-                raise self.reader.error(message, expr.span)
-            self._matches(pattern, expr.span)
-        return list(patterns)
-
-    def _matches(self, pattern: str, span: Span) -> None:
-        if not pattern or not set(pattern) <= PATTERN_CHARACTERS or len(pattern) > MAX_PATTERN:
-            message = f"a pattern of weights holds names, dots, `*` and `?`, not {shown(pattern)}"
-            raise self.reader.error(message, span)
-        if pattern in self.weight_paths or any(fnmatchcase(path, pattern) for path in self.weight_paths):
-            return
-        help: tuple[Help, ...] = ()
-        if _is_scope(pattern, self.weight_paths):
-            text = f'"{pattern}.*"'
-            edits = (Edit(span, text),) if span.text == f'"{pattern}"' else ()
-            help = (Help(f"all in it are `{text}`", edits),)
-        elif near := nearest(pattern, _candidates(self.weight_paths)):
-            edits = (Edit(span, f'"{near}"'),) if span.text == f'"{pattern}"' else ()
-            help = (Help(f"did you mean `{near}`?", edits),)
-        raise self.reader.error(f"no weight is called `{pattern}`", span, *help)
 
     # --- entries held against each other ------------------------------------------------------------------------------
 
@@ -334,65 +272,10 @@ class SectionReader:
                 message = f"`{stage}` ends at {lowest:g}, which is not below the optimizer's rate of {rate:g}"
                 self.reader.error(message, places["schedule"], Help("make it smaller"))
 
-    # --- meta ---------------------------------------------------------------------------------------------------------
 
-    def _known_meta(self, entry: tree.Entry) -> Value:
-        value = self._meta_value(entry)
-        texts = value if isinstance(value, list) else [value]
-        if not all(isinstance(t, str) for t in texts):
-            message = f"`{entry.key.name}` must be a string or a list of strings, not {shown(value)}"
-            raise self.reader.error(message, entry.value.span)
-        return value
-
-    def _meta_value(self, entry: tree.Entry) -> Value:
-        key, expr = entry.key.name, entry.value
-        words = "a string, a number, true, false, or a list of them"
-        if isinstance(expr, tree.Pipeline | tree.DictExpr):
-            what = "a chain" if isinstance(expr, tree.Pipeline) else "a group of entries"
-            raise self.reader.error(f"`{key}` must be {words}, not {what}", expr.span)
-        if isinstance(expr, tree.Name) and expr.name not in self.reader.evaluator.names.numbers():
-            cure = Help(f'a text stands in quotes: write `"{expr.name}"`', (Edit(expr.span, f'"{expr.name}"'),))
-            raise self.reader.error(f"no number is called `{expr.name}`", expr.span, cure, code="E0301")
-        value = self.reader.value(expr)
-        value = list(value) if isinstance(value, tuple) else value
-        items = value if isinstance(value, list) else [value]
-        if len(items) > MAX_META_ITEMS:
-            message = f"a list in `meta` has at most {MAX_META_ITEMS:_} items, and this one has {len(items):_}"
-            raise self.reader.error(message, expr.span)
-        for item in items:
-            if not (isinstance(item, str | bool) or is_number(item)):
-                what = shown(item) if item is None else type_name(item)
-                raise self.reader.error(f"`{key}` must be {words}, not {what}", expr.span)
-        return value
-
-    def _bound_meta(self, values: Mapping[str, Any]) -> None:
-        if len(values) > MAX_META_ENTRIES:
-            place = list(self.section.entries)[MAX_META_ENTRIES].key.span
-            self.reader.error(f"`meta` has at most {MAX_META_ENTRIES} entries, and this one has {len(values)}", place)
-        texts = (t for v in values.values() for t in (v if isinstance(v, list) else [v]) if isinstance(t, str))
-        length = sum(map(len, texts))
-        if length > MAX_META_TEXT:
-            message = f"the texts of `meta` have at most {MAX_META_TEXT:_} characters, and these have {length:_}"
-            self.reader.error(message, self.section.entries[0].key.span)
-
-
-def _looks_like_path(expr: tree.Name | tree.Attribute, reader: Reader) -> bool:
-    """Whether a name in place of a pattern is meant for a weight: `freeze = layer1`."""
-    if isinstance(expr, tree.Name):
-        return expr.name not in reader.evaluator.names.numbers()
-    return expr.name.name not in ("channels", "height", "width")
-
-
-def _is_scope(name: str, paths: Collection[str]) -> bool:
-    return any(path.startswith(f"{name}.") for path in paths)
-
-
-def _candidates(paths: Collection[str]) -> list[str]:
-    """Patterns that someone may have meant: every scope with all in it, outermost first, then every weight."""
-    found: dict[str, None] = {}
-    for path in paths:
-        parts = path.split(".")
-        for i in range(1, len(parts)):
-            found[".".join(parts[:i]) + ".*"] = None
-    ordered = sorted(found, key=lambda p: p.count("."))
-    return [*ordered, *paths][:MAX_CANDIDATES]
+def _in_order(chain: Sequence[Placed[Schedule]], span: Span) -> Help:
+    """The cure of `cosine -> warmup(3)`."""
+    if len(chain) == 2 and chain[1].made.leads > chain[0].made.leads:
+        text = f"{chain[1].span.text} -> {chain[0].span.text}"
+        return Help(f"write `{text}`", (Edit(span, text),))
+    return Help("write for example `warmup(5) -> cosine`")

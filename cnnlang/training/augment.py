@@ -43,8 +43,9 @@ augmentation = AUGMENTATIONS
 def _rising(low: float, high: float, name: str) -> None:
     if low > high:
         raise OperatorError(
-            "E0305", f"`high` of `{name}` must not be below `low`, and {high:g} is below {low:g}", argument="high"
-        )
+            "E0305", f"`high` of `{name}` must not be below `low`, and {high:g} is below {low:g}", argument="high",
+            help="write the smaller one first",
+        )  # fmt: skip
 
 
 # --- where the pixels are ---------------------------------------------------------------------------------------------

@@ -131,12 +131,10 @@ class Huber(Loss):
     --------
     loss = huber(delta=0.5)
 
-    Source: Huber 1964; torch.nn.HuberLoss. With delta = 1 it is torch.nn.SmoothL1Loss.
+    Source: Huber 1964; torch.nn.HuberLoss. torch.nn.SmoothL1Loss is huber / delta.
     """
 
     delta: Positive = 1.0
-
-    argument_aliases = synonyms(delta="beta")
 
 
 @loss("hinge", "MultiMarginLoss", "CategoricalHinge", "hinge_loss", "HingeLoss", "svm")

@@ -53,9 +53,8 @@ class SGD(Optimizer):
     def validate(self) -> None:
         if self.nesterov and self.momentum == 0:
             raise OperatorError(
-                "E0305", "`nesterov` of `sgd` needs a `momentum` above 0", argument="nesterov",
-                help="write `momentum=0.9` too",
-            )  # fmt: skip
+                "E0305", "`nesterov` of `sgd` needs a `momentum` above 0", argument="momentum", replacement="0.9"
+            )
 
 
 @optimizer("adam", "Adam", "AdamOptimizer")
