@@ -190,5 +190,5 @@ def _value(name: str, value: Any) -> Value:
     if isinstance(value, list | tuple):
         items = [_value(name, v) for v in value]
         return tuple(items) if isinstance(value, tuple) else items
-    msg = f"set: `{name}` cannot be {type(value).__name__}; the language has numbers, texts, truth values, lists and tuples"
+    msg = f"set: `{name}` cannot be a {type(value).__name__}, only numbers, texts, truth values, lists and tuples"
     raise UsageError(msg)

@@ -222,7 +222,9 @@ def test_a_finding_without_a_place_names_the_file() -> None:
 
 def test_a_long_line_is_cut_around_each_mark() -> None:
     text = source("conv(3, 3) -> " * 30 + "here -> " + "relu -> " * 30 + "end\n")
-    rows = render_full(Diagnostic("E0301", "m", at(text, "here"), labels=(Label(at(text, "end"), "z"),))).splitlines()[3:]
+    rows = render_full(Diagnostic("E0301", "m", at(text, "here"), labels=(Label(at(text, "end"), "z"),))).splitlines()[
+        3:
+    ]
     assert len(rows) == 4
     for code, marks, word in zip(rows[::2], rows[1::2], ("here", "end"), strict=True):
         first = re.search(r"[\^-]+", marks)
@@ -360,7 +362,9 @@ def test_json_has_every_field() -> None:
 def test_sarif_points_at_the_same_place_and_explains_its_rules() -> None:
     text = source("한 relu\n", "dir/가 나.cnn")
     cure = Help("do", (Edit(at(text, "relu"), "x"),))
-    log = json.loads(render_sarif([Diagnostic("E0301", "m", at(text, "relu"), help=(cure,)), Diagnostic("E0104", "n", file="b.cnn")]))
+    log = json.loads(
+        render_sarif([Diagnostic("E0301", "m", at(text, "relu"), help=(cure,)), Diagnostic("E0104", "n", file="b.cnn")])
+    )
     assert log["version"] == "2.1.0"
     (run,) = log["runs"]
     assert run["columnKind"] == "unicodeCodePoints"
@@ -387,7 +391,12 @@ def test_the_names_of_formats() -> None:
 
 def test_edits_are_applied_by_place() -> None:
     text = source("abcdef")
-    edits = [Edit(Span(text, 4, 6), "Z"), Edit(Span(text, 0, 0), "1"), Edit(Span(text, 0, 0), "2"), Edit(Span(text, 1, 2), "")]
+    edits = [
+        Edit(Span(text, 4, 6), "Z"),
+        Edit(Span(text, 0, 0), "1"),
+        Edit(Span(text, 0, 0), "2"),
+        Edit(Span(text, 1, 2), ""),
+    ]
     assert apply_edits(text.text, edits) == "12acdZ"
 
 
@@ -419,7 +428,9 @@ def test_any_text_is_shown_in_every_format_without_control_characters(
     span = Span(made, low, high)
     start = data.draw(st.integers(0, len(text)))
     label = Label(Span(made, start, data.draw(st.integers(start, len(text)))), new)
-    found = Diagnostic("E0301", new, span, label=new, labels=(label,), notes=(new,), help=(Help(new, (Edit(span, new),)),))
+    found = Diagnostic(
+        "E0301", new, span, label=new, labels=(label,), notes=(new,), help=(Help(new, (Edit(span, new),)),)
+    )
     plain = render_full(found)
     assert all(c == "\n" or c.isprintable() for c in plain)
     assert re.sub(r"\x1b\[[0-9;]*m", "", render_full(found, color=True)) == plain

@@ -1,4 +1,4 @@
-"""What a net costs: the lecture's figures, the published ones, receptive fields by experiment, and the forms of a summary."""
+"""What a net costs: the lecture's figures, published ones, receptive fields by experiment, the forms of a summary."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def test_what_full_connection_would_cost() -> None:
 
 def test_the_small_net_of_the_lecture() -> None:
     small = net(
-        "conv(6, 5) -> maxpool(2) -> conv(16, 5) -> maxpool(2) -> flatten -> dense(120) -> dense(84) -> dense(10) -> softmax"
+        "conv(6, 5) -> maxpool(2) -> conv(16, 5) -> maxpool(2)\n"
+        "  flatten -> dense(120) -> dense(84) -> dense(10) -> softmax"
     )
     kept = rows(small, "input", "conv", "maxpool", "dense")
     assert [r.activation for r in kept] == [3072, 4704, 1176, 1600, 400, 120, 84, 10]
@@ -70,8 +71,8 @@ def test_the_first_keras_exercise() -> None:
 
 def test_the_second_keras_exercise() -> None:
     made = net(
-        'conv(32, 3, pad="same") -> maxpool(2) -> conv(32, 4) -> maxpool(2) -> flatten -> dense(256) -> relu -> dense(5)'
-        " -> softmax",
+        'conv(32, 3, pad="same") -> maxpool(2) -> conv(32, 4) -> maxpool(2)\n'
+        "  flatten -> dense(256) -> relu -> dense(5) -> softmax",
         "[N, 3, 150, 150]",
     )
     assert [r.type.height for r in rows(made, "conv", "maxpool")] == [150, 75, 72, 36]
@@ -247,7 +248,8 @@ net A {
 def test_every_step_has_a_row_in_the_order_of_the_text() -> None:
     summary = loads(BLOCKS).summary()
     assert [r.name for r in summary.rows] == [
-        "x", "pair1.unit1.0.conv1", "relu", "pair1.unit1.1.conv1", "relu", "maxpool", "same.conv1", "relu", "same.conv1", "relu",
+        "x", "pair1.unit1.0.conv1", "relu", "pair1.unit1.1.conv1", "relu", "maxpool",
+        "same.conv1", "relu", "same.conv1", "relu",
         "tail.conv1", "tail.conv2", "repeat1.0.conv1", "relu", "repeat1.1.conv1", "relu", "unit1.conv1", "relu", "add",
     ]  # fmt: skip
     assert [r.params for r in summary.rows if r.name == "same.conv1"] == [148, 0]

@@ -1,7 +1,7 @@
 """The command line: one module a command, imported when it is asked for.
 
-Exit codes: 0 all is well, 1 the user's file has findings, 2 the command or what it needs is wrong. What a command is for
-goes to standard output, what it says about its work to standard error.
+Exit codes: 0 all is well, 1 the user's file has findings, 2 the command or what it needs is wrong. What a command is
+for goes to standard output, what it says about its work to standard error.
 """
 
 from __future__ import annotations

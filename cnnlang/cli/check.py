@@ -43,7 +43,7 @@ def command(
     from cnnlang.render import count, render
 
     found: list[Diagnostic] = []
-    nets = 0
+    nets = with_findings = 0
     names = find_files(files)
     for name in names:
         if fix and name != "-":
@@ -53,10 +53,14 @@ def command(
         diagnostics, expanded = _check(name, net, overrides, root)
         found += diagnostics
         nets += expanded
+        with_findings += bool(diagnostics)
     if found or form in ("json", "sarif"):
         put(render(found, form, wants_color(sys.stdout)) + ("\n" if form == "full" else ""))
-    checked = f"{nets} net{'s' * (nets != 1)} in {len(names)} file{'s' * (len(names) != 1)}"
-    say(f"{count(found)} ({checked} checked)" if found else f"{checked} checked: no errors")
+    if found:
+        files_text = names[0] if len(names) == 1 else f"{with_findings} of {len(names)} files"
+        say(f"{count(found)} in {files_text}")
+    else:
+        say(f"{nets} net{'s' * (nets != 1)} in {len(names)} file{'s' * (len(names) != 1)} checked: no errors")
     return int(any(d.is_error or (strict and d.severity == "warning") for d in found))
 
 

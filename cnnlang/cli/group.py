@@ -26,7 +26,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"cnnlang.cli.{cmd_name}"), "command")
+        command: click.Command = import_module(f"cnnlang.cli.{cmd_name}").command
         return command
 
     def resolve_command(

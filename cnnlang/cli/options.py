@@ -57,6 +57,9 @@ class _NoNames:
     def attribute_of(self, attribute: Any) -> Value:
         raise self.findings.report("E0301", "nothing has sizes here", attribute.span)
 
+    def numbers(self) -> list[str]:
+        return []
+
 
 def net_option(command: F) -> F:
     return click.option("--net", metavar="NAME", help="The net to take, where the file has several.")(command)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnlang.render.display import display_width, printable
+from cnnlang.render.jsontext import json_text
 
 if TYPE_CHECKING:
     from cnnlang.ir import Node
@@ -42,12 +43,12 @@ class Scores:
         x = values.astype(np.float64)
         match self.how:
             case "softmax":
-                powers = np.exp(x - x.max())
-                return powers / powers.sum()
+                x = np.exp(x - x.max())
+                x /= x.sum()
             case "exp":
-                return np.exp(x)
+                x = np.exp(x)
             case "sigmoid":
-                return 1 / (1 + np.exp(-np.clip(x, -700, 700)))
+                x = 1 / (1 + np.exp(-np.clip(x, -700, 700)))
         return x
 
     @property
@@ -60,7 +61,7 @@ class Scores:
 
 
 def scores_of(program: Program, number: int) -> Scores | None:
-    """How to read an output as classes; None where it is none: a map, a single number, or what a loss of numbers trains."""
+    """How to read an output as classes; None for what is none: a map, one number, or what a loss of numbers trains."""
     node = program.graph.outputs[number]
     if node.type.channels < 2 or any(d != 1 for d in node.type.shape[2:]):
         return None
@@ -83,19 +84,20 @@ def _last(node: Node) -> str:
 
 def results_text(results: Sequence[Result], program: Program, top: int) -> str:
     """The results for people: classes with probabilities, small outputs as numbers, larger ones by their range."""
-    scores = [scores_of(program, i) for i in range(len(program.graph.outputs))]
+    names = program.graph.output_names
+    scores = [scores_of(program, i) for i in range(len(names))]
     blocks = []
     for result in results:
-        parts = []
-        for i, (values, score) in enumerate(zip(result.outputs, scores, strict=True)):
-            title = printable(result.name)
-            if len(scores) > 1:
-                title += f" {program.graph.output_names[i]}"
-            if score:
-                parts.append(_classes(title, values.ravel(), score, program, i, top))
-            else:
-                parts.append(f"{title}: {_numbers(values)}")
-        blocks.append("\n".join(parts))
+        shown = [
+            _classes(values.ravel(), score, program, top) if score else _numbers(values)
+            for values, score in zip(result.outputs, scores, strict=True)
+        ]
+        title = printable(result.name)
+        if len(shown) == 1:
+            blocks.append(f"{title}: {shown[0]}")
+        else:
+            parts = [textwrap.indent(f"{name}: {text}", "  ") for name, text in zip(names, shown, strict=True)]
+            blocks.append("\n".join([title, *parts]))
     words = dict.fromkeys(s.words for s in scores if s and s.words)
     return "\n\n".join([*blocks, *(f"({w})" for w in words)])
 
@@ -112,7 +114,7 @@ def results_json(results: Sequence[Result], program: Program, top: int) -> str:
             if score:
                 data["top"] = [
                     {"class": c, "label": label, "probability": _plain(p), "value": _plain(v)}
-                    for c, label, p, v in _ranked(values.ravel(), score, program, i, top)
+                    for c, label, p, v in _ranked(values.ravel(), score, program, top)
                 ]
             if values.size:
                 data |= {"min": _plain(values.min()), "max": _plain(values.max()), "mean": _plain(values.mean())}
@@ -122,12 +124,10 @@ def results_json(results: Sequence[Result], program: Program, top: int) -> str:
         made.append({"input": result.name, "outputs": outputs})
     readings = {name: s.how for name, s in zip(program.graph.output_names, scores, strict=True) if s}
     data = {"format_version": 1, "net": program.name, "probabilities": readings, "results": made}
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+    return json_text(data)
 
 
-def _ranked(
-    values: Array, score: Scores, program: Program, number: int, top: int
-) -> list[tuple[int, str | None, float, float]]:
+def _ranked(values: Array, score: Scores, program: Program, top: int) -> list[tuple[int, str | None, float, float]]:
     """Class, label, probability and value of the best classes."""
     probabilities = score.probabilities(values)
     labels = program.labels if len(program.labels) == len(values) else ()
@@ -135,15 +135,16 @@ def _ranked(
     return [(int(c), labels[c] if labels else None, float(probabilities[c]), float(values[c])) for c in best]
 
 
-def _classes(title: str, values: Array, score: Scores, program: Program, number: int, top: int) -> str:
-    ranked = _ranked(values, score, program, number, top)
+def _classes(values: Array, score: Scores, program: Program, top: int) -> str:
+    """The best class, and below it the best ones with their probabilities."""
+    ranked = _ranked(values, score, program, top)
     names = [printable(label) if label is not None else f"class {c}" for c, label, _, _ in ranked]
     width = max(map(display_width, names))
     lines = [
         f"  {name}{' ' * (width - display_width(name))}  {p:8.2%}" + ("" if score.how == "none" else f"  {v:10.4g}")
         for name, (_, _, p, v) in zip(names, ranked, strict=True)
     ]
-    return "\n".join([f"{title}: {names[0]}", *lines])
+    return "\n".join([names[0], *lines])
 
 
 def _numbers(values: Array) -> str:

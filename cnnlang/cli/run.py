@@ -33,7 +33,9 @@ MAX_BATCH = 32  # samples that go through the net together
 @click.option(
     "--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True, help="The form."
 )
-@click.option("-o", "--output", metavar="FILE", help="Write the outputs to a .npy array, or as a picture to a .png.")
+@click.option(
+    "-o", "--output", metavar="FILE", help="Write the outputs whole to a .npy or .npz file, or draw them in a .png."
+)
 @click.option("--threads", type=click.IntRange(min=1), help="How many threads to use (all cores).")
 @choose_net
 def command(
@@ -68,9 +70,10 @@ def command(
     model = Model(program, source, seed or 0, threads)
     names, outputs = _run(model, program, inputs)
     if output is not None:
-        from cnnlang.images import save_output
+        from cnnlang.outputs import save_output
 
-        save_output(output, _joined(outputs), program.graph.output_names)
+        joined = dict(zip(program.graph.output_names, _joined(outputs), strict=True))
+        save_output(output, joined, labels=program.labels, titles=names)
         say(f"wrote {output}")
         if form == "text":
             return 0
@@ -90,17 +93,17 @@ def _default_weights(file: str, program: Program, seed: int | None) -> str | Non
     if not program.graph.weights or seed is not None:
         return None
     if file == "-":
-        msg = f"net {program.name} has weights, and a net from standard input has no file beside it: give --weights or --seed"
+        msg = f"net {program.name} needs weights, and nothing lies beside standard input: give --weights or --seed"
         raise UsageError(msg)
     path = Path(file)
     candidates = [path.with_name(f"{name}.safetensors") for name in dict.fromkeys((program.name, path.stem))]
     for candidate in candidates:
         if candidate.is_file():
             return str(candidate)
-    looked = " and ".join(map(str, candidates))
+    looked = f"no {candidates[0]}" if len(candidates) == 1 else f"neither {candidates[0]} nor {candidates[1]}"
     msg = (
-        f"net {program.name} needs weights: there is no {looked}; "
-        "name them with --weights FILE, or run with random ones with --seed 0"
+        f"net {program.name} needs weights, and there is {looked}: "
+        "name them with --weights FILE, or take random ones with --seed 0"
     )
     raise UsageError(msg)
 

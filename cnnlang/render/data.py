@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnnlang.render.full import expansions
+from cnnlang.render.jsontext import json_text
 
 if TYPE_CHECKING:
     from cnnlang.diagnostics import Diagnostic
@@ -17,9 +17,7 @@ FORMAT_VERSION = 1
 
 def render_json(diagnostics: Sequence[Diagnostic]) -> str:
     """`{"format_version": 1, "diagnostics": [...]}`; lines and columns count characters from 1, ends are exclusive."""
-    return json.dumps(
-        {"format_version": FORMAT_VERSION, "diagnostics": [diagnostic_data(d) for d in diagnostics]}, indent=2
-    )
+    return json_text({"format_version": FORMAT_VERSION, "diagnostics": [diagnostic_data(d) for d in diagnostics]})
 
 
 def diagnostic_data(diagnostic: Diagnostic) -> dict[str, Any]:

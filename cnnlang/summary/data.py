@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from cnnlang.render.jsontext import json_text
 from cnnlang.summary.columns import COLUMNS, EXTRA, plain
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def summary_data(summary: Summary, extra: Sequence[str] = tuple(EXTRA)) -> dict[
 def summary_json(summaries: Sequence[Summary], extra: Sequence[str] = ()) -> str:
     """One net at the top level, several under `nets`."""
     made = [summary_data(s, extra) for s in summaries]
-    return json.dumps({"format_version": FORMAT_VERSION, **(made[0] if len(made) == 1 else {"nets": made})}, indent=2)
+    return json_text({"format_version": FORMAT_VERSION, **(made[0] if len(made) == 1 else {"nets": made})})
 
 
 def summary_csv(summaries: Sequence[Summary], extra: Sequence[str] = ()) -> str:

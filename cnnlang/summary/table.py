@@ -49,7 +49,7 @@ def summary_markdown(summary: Summary, extra: Sequence[str] = ()) -> str:
 
 
 def compare_table(summaries: Sequence[Summary], width: int | None = None, color: bool = False) -> str:
-    """The totals of several nets side by side, with their ratios to the first; in several tables where one is too wide."""
+    """The totals of several nets side by side, with ratios to the first; several tables where one is too wide."""
     rows = comparison(summaries)
     headings = ["", *(s.net for s in summaries)]
     tables = []
