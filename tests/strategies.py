@@ -155,7 +155,7 @@ class Writer:
         """A call of a block of this network's own, with parameters."""
         name = self.fresh("block")
         if type.rank == 2:
-            self.blocks.append(f"block {name}(units, k=2) {{ dense(units // k) -> relu -> dense(units) }}")
+            self.blocks.append(f"block {name}(units, k=2) {{ dense(max(units // k, 1)) -> relu -> dense(units) }}")
             return f"{name}({type.channels})", type
         kind = self.draw(st.sampled_from(["residual", "bottleneck", "gate", "skip"]))
         c = type.channels
