@@ -18,7 +18,6 @@ from cnnlang.expand.frames import FrameNames
 from cnnlang.expand.instances import base_of
 from cnnlang.expand.modules import Definition
 from cnnlang.expand.resolve import FIGURES
-from cnnlang.expand.sections import read_section
 from cnnlang.expand.suggest import did_you_mean
 from cnnlang.ir import Graph, Node
 from cnnlang.preprocess import Preprocess
@@ -49,11 +48,12 @@ def assemble(definition: Definition, overrides: Mapping[str, Value], findings: F
     outputs = dict(expander.outputs)
     heads = {a.name: a.node for a in expander.aux}
     paths = list(expander.weights)
-    read: dict[str, dict[str, Any]] = {
-        kind: read_section(section, evaluator, outputs, paths, heads, findings)
-        for kind in ("train", "predict", "meta")
-        if isinstance(section := sections.get(kind), tree.Section)
-    }
+    read: dict[str, dict[str, Any]] = {}
+    for kind in ("train", "predict", "meta"):
+        if isinstance(section := sections.get(kind), tree.Section):
+            from cnnlang.expand.sections import read_section  # most files need none of its registries
+
+            read[kind] = read_section(section, evaluator, outputs, paths, heads, findings)
     program = Program(
         definition.name,
         expander.root.arguments,

@@ -41,9 +41,6 @@ class ViewReader:
         """
         expr = entry.value
         match expr:
-            case tree.Conditional(then=then, test=test, otherwise=otherwise):
-                chosen = then if self.reader.truth(test) else otherwise
-                return self.read(tree.Entry(entry.span, entry.key, chosen))
             case tree.Pipeline(chain=tree.Chain(steps=(tree.Step(action=tree.Merge() as merge),))):
                 return self._merge(merge)
             case tree.Pipeline(chain=tree.Chain(steps=steps)) if any(isinstance(s.action, tree.Merge) for s in steps):

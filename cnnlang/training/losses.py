@@ -84,7 +84,7 @@ class BinaryCrossEntropy(Loss):
 
     Examples
     --------
-    dense(1) -> sigmoid, and in the section: loss = bce
+    loss = bce
 
     Source: torch.nn.BCEWithLogitsLoss.
     """
