@@ -65,7 +65,7 @@ def test_values_of_set(value: object, kept: object) -> None:
 
 
 def test_errors_are_of_one_family_and_show_themselves() -> None:
-    with pytest.raises(cnnlang.FindingsError, match=r"error\[E0301\]: .*\n  --> <string>:4:27\n") as error:
+    with pytest.raises(cnnlang.FindingsError, match=r"error\[E0301\]: .*\n  --> <string>:4:25\n") as error:
         cnnlang.loads(TEXT.replace("relu", "rellu"))
     assert isinstance(error.value, cnnlang.CnnError)
     assert [d.code for d in error.value.diagnostics] == ["E0301"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,11 +69,10 @@ def scores_of(program: Program, number: int) -> Scores | None:
     last = _last(node)
     if last in ("softmax", "log_softmax", "sigmoid", "hardsigmoid"):
         return Scores({"log_softmax": "exp"}.get(last, "none"))
-    loss = program.train.get("loss")
-    loss = loss.get(program.graph.output_names[number]) if isinstance(loss, dict) else loss
-    absorbs = getattr(loss, "absorbs", None)
-    if absorbs is not None and "softmax" not in absorbs:
-        return Scores("sigmoid") if "sigmoid" in absorbs else None
+    losses = program.train.get("loss", {}).get(program.graph.output_names[number], ())
+    if losses and all(term.loss.least_channels == 1 for term in losses):  # not of classes that exclude each other
+        absorbed = {name for term in losses for name in term.loss.absorbs}
+        return Scores("sigmoid") if "sigmoid" in absorbed else None
     return Scores("softmax")
 
 
@@ -149,24 +149,27 @@ def _classes(values: Array, score: Scores, program: Program, top: int) -> str:
 
 def _numbers(values: Array) -> str:
     """An output that is no classes: whole where it is small."""
-    maps = values.reshape(1, 1, -1) if values.ndim == 1 else values
-    count, height, width = maps.shape
     shape = "x".join(map(str, values.shape))
     if not values.size:
         return f"{shape}, no numbers"
     head = f"{shape}, from {values.min():.6g} to {values.max():.6g}, mean {values.mean():.6g}"
+    if values.ndim == 1:
+        rows = [values[i : i + MAX_SIDE] for i in range(0, len(values), MAX_SIDE)]
+        return "\n".join([head, _aligned(rows)]) if len(rows) <= MAX_SIDE else head
+    count, height, width = values.shape
     if height > MAX_SIDE or width > MAX_SIDE:
         return head
-    blocks = [_matrix(m) for m in maps[:MAX_MAPS]]
+    blocks = [_aligned(list(each)) for each in values[:MAX_MAPS]]
     if count > MAX_MAPS:
-        blocks.append(f"... and {count - MAX_MAPS} more channels")
+        blocks.append(f"  ... and {count - MAX_MAPS} more channels")
     return "\n".join([head, "\n\n".join(blocks)])
 
 
-def _matrix(values: Array) -> str:
-    cells = [[f"{v:.6g}" for v in row] for row in values]
-    widths = [max(len(row[i]) for row in cells) for i in range(values.shape[1])]
-    return "\n".join("  " + "  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in cells)
+def _aligned(rows: Sequence[Array]) -> str:
+    """Rows of numbers, columns to the right; the last row may be shorter."""
+    cells = [[f"{v:.6g}" for v in row] for row in rows]
+    widths = [max(map(len, column)) for column in itertools.zip_longest(*cells, fillvalue="")]
+    return "\n".join("  " + "  ".join(map(str.rjust, row, widths)) for row in cells)
 
 
 def _plain(value: Any) -> float | str:
