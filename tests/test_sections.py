@@ -480,3 +480,19 @@ def test_a_mistake_hides_no_other(entries: dict[str, str]) -> None:
     alone = [d.message for row in entries.values() for d in findings(Case("train", row).text)]
     together = findings(Case("train", "@").text.replace("@", "\n    ".join(entries.values())))
     assert [d.message for d in together] == alone
+
+
+SEPARATORS = st.sampled_from([", ", "\n    ", ",\n    ", "  # why\n    ", ", # why\n    "])
+
+
+@PATIENT
+@given(st.permutations(["loss = mse", "epochs = 3", "metrics = 4", "seed = 1"]), st.lists(SEPARATORS, min_size=5))
+def test_an_entry_is_taken_away_whole(entries: list[str], separators: list[str]) -> None:
+    parts = [x for pair in zip(entries, separators, strict=False) for x in pair][:-1]
+    section = "".join(["train {", separators[-1].lstrip(","), *parts, separators[0], "}"])
+    text = NETS["plain"].replace("END", "dense(10)").replace("SECTION", section)
+    (found,) = findings(text)
+    mended = apply_edits(text, found.help[0].edits)
+    assert "metrics" not in mended
+    assert findings(mended) == []
+    assert sorted(checked(mended).programs["A"].train) == ["epochs", "loss", "seed"]

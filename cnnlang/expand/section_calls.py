@@ -318,18 +318,21 @@ class Reader:
 
 
 def removal(entries: Sequence[tree.Entry], entry: tree.Entry) -> Edit:
-    """The edit that takes an entry away: its whole line where it has one, else what joins it to its neighbour."""
+    """The edit that takes an entry away with one comma: what joins it to a neighbour on its line, or its whole line."""
     source, start, end = entry.span.source, entry.span.start, entry.span.end
     text = source.text
-    line_start, line_end = text.rfind("\n", 0, start) + 1, text.find("\n", end)
-    if line_end >= 0 and not text[line_start:start].strip() and text[end:line_end].strip() in ("", ","):
-        return Edit(Span(source, line_start, line_end + 1), "")
     i = next(k for k, e in enumerate(entries) if e is entry)
     if i > 0 and "\n" not in text[entries[i - 1].span.end : start]:
         return Edit(Span(source, entries[i - 1].span.end, end), "")
-    if i + 1 < len(entries):
+    if i + 1 < len(entries) and "\n" not in text[end : entries[i + 1].span.start]:
         return Edit(Span(source, start, entries[i + 1].span.start), "")
-    return Edit(entry.span, "")
+    rest = text[end:].lstrip(" \t")
+    if rest.startswith(","):
+        end = len(text) - len(rest) + 1
+    line_start, line_end = text.rfind("\n", 0, start) + 1, text.find("\n", end)
+    if line_end >= 0 and not text[line_start:start].strip() and not text[end:line_end].strip():
+        return Edit(Span(source, line_start, line_end + 1), "")
+    return Edit(Span(source, start, end), "")
 
 
 def free_names(expr: tree.Expr) -> list[tree.Name]:
