@@ -12,6 +12,7 @@ from cnnlang.errors import OperatorError
 from cnnlang.expand.arguments import Callee, evaluated, match_arguments
 from cnnlang.expand.evaluate import FUNCTIONS, Evaluator
 from cnnlang.expand.findings import Abandon, Findings
+from cnnlang.expand.frames import SIZES
 from cnnlang.expand.suggest import did_you_mean
 from cnnlang.ops import OPERATORS
 from cnnlang.signature import Declared, Kind, Registry, Value, show_value
@@ -126,7 +127,7 @@ class Reader:
 
     def value(self, expr: tree.Expr) -> Value:
         """The value of an expression, whose names nobody has looked at before."""
-        reports = [*self._unknown_names(expr), *self._unknown_functions(expr)]
+        reports = [*self._unknown_names(expr), *self._unknown_sizes(expr), *self._unknown_functions(expr)]
         if reports:
             raise reports[0]
         return self.evaluator.evaluate(expr)
@@ -140,6 +141,18 @@ class Reader:
             elif name.name not in self.numbers:
                 cures = did_you_mean(name.name, self.numbers, name.span)
                 yield self.error(f"no number is called `{name.name}`", name.span, *cures, code="E0301")
+
+    def _unknown_sizes(self, expr: tree.Expr) -> Iterator[Abandon]:
+        for part in walk(expr):
+            if not isinstance(part, tree.Attribute):
+                continue
+            size, owner = part.name, part.value.span.text
+            if size.name not in SIZES:
+                cures = did_you_mean(size.name, SIZES, size.span)
+                message = f"a value has no `{size.name}`; it has `channels`, `height` and `width`"
+                yield self.error(message, size.span, *cures, code="E0301")
+            elif owner in self.numbers:
+                yield self.error(f"`{owner}` is a number, and has no sizes", part.span, code="E0317")
 
     def _unknown_functions(self, expr: tree.Expr) -> Iterator[Abandon]:
         for call in walk(expr):
