@@ -120,6 +120,7 @@ def test_refused(name: str, arguments: dict[str, Any], shape: tuple[Dim, ...], c
     ("name", "arguments"),
     [
         ("conv", {"channels": 8, "kernel": 3}),
+        ("conv", {"channels": 9, "kernel": 3, "groups": 9}),  # the rank first, then what else is wrong
         ("depthwise", {"kernel": 3}),
         ("deconv", {"channels": 8, "kernel": 3}),
         ("maxpool", {"kernel": 2}),
@@ -227,6 +228,8 @@ def test_a_value_of_another_kind(name: str, argument: str, value: Any, must: str
          "make maps of all branches, or features of all, with `flatten` or `global_avgpool`"),
         ("concat", [(N, 8, 52, 52), (N, 4, 54, 57)], "E0203", "`concat` needs equal heights and widths",
          "the second branch fits with one step more:  -> crop((1, 1, 2, 3))"),
+        ("concat", [(2, 8, 4, 4), (3, 8, 4, 4)], "E0203", "`concat` needs equal heights and widths",
+         "the batches differ"),
         ("add", [(N, 8, H, W), (N, 8, 2 * (H // 2), W)], "E0205",
          "`add` needs equal shapes, and 2*(H//2) cannot be proved equal to H", "declare the input's size as 2*H"),
         ("concat", [(N, 8, 4 * (H // 4), 4 * (W // 4)), (N, 3, H, W)], "E0205",

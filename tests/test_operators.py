@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from cnnlang.dims import Dim, Term, substitute
 from cnnlang.errors import OperatorError
+from cnnlang.expand import check
 from cnnlang.ir import TensorType, bind_type
 from cnnlang.ops import OPERATORS, Op
 from cnnlang.ops.conv import Conv
@@ -23,6 +24,7 @@ from cnnlang.ops.elementwise import Elementwise
 from cnnlang.ops.merge import SameShape
 from cnnlang.ops.pool import Pool
 from cnnlang.signature import _plain
+from cnnlang.source import Source
 from tests.operator_cases import arguments, evaluate, make, random, shapes, weight_arrays
 
 torch.set_num_threads(1)
@@ -88,6 +90,18 @@ def test_each_has_a_manual_page(name: str) -> None:
     assert "Source: " in text
     example = text.split("--------\n")[1]
     assert name in example
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_manuals_examples_check(name: str) -> None:
+    """Each line of an example is a chain that stands in a net, on a map of 64 or 3 channels or on features."""
+    text = (OPERATORS[name].__doc__ or "").split("--------\n")[1].split("\n\n")[0]
+    for line in text.splitlines():
+        found = []
+        for before in ("conv(64, 1)", "conv(3, 1)", "flatten"):
+            net = f"cnn 1\nnet Example {{\n  input x: [N, 2, 33, 35]\n  {before} -> {line.strip()}\n}}\n"
+            found.append([str(d.message) for d in check(Source("example.cnn", net)).diagnostics if d.is_error])
+        assert [] in found, found
 
 
 def test_no_foreign_name_means_two_operators() -> None:

@@ -81,6 +81,7 @@ def test_depthwise(
     bias: bool,
 ) -> None:
     op = make("depthwise", kernel=kernel, stride=stride, pad=pad, dilation=dilation, multiplier=multiplier, bias=bias)
+    assert op.weights(TensorType((1, channels, 9, 9)))[0].shape == (channels * multiplier, 1, *kernel)
     same(
         op,
         random(2, channels, height, width),

@@ -38,6 +38,12 @@ def test_lrn(channels: int, size: int, alpha: float, beta: float, k: float) -> N
     np.testing.assert_allclose(evaluate(op, x), expected.numpy(), rtol=1e-10)
 
 
+def test_lrn_may_reach_beyond_all_channels() -> None:
+    x = random(1, 3, 2, 2)
+    expected = x / (1 + 1e-4 / 10_000_001 * (x * x).sum(axis=1, keepdims=True)) ** 0.75
+    np.testing.assert_allclose(evaluate(make("lrn", size=10_000_001), x), expected, rtol=1e-12)
+
+
 def test_lrn_has_pytorchs_defaults() -> None:
     x = 30 * random(1, 6, 2, 2)
     expected = F.local_response_norm(torch.from_numpy(x), 5)

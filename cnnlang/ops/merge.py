@@ -36,7 +36,9 @@ class Merge(Op):
             if step and all(self.cure(x, target) == "" for i, x in enumerate(inputs) if i != fault):
                 cure = f"the {ordinal(fault)} branch fits with one step more:  -> {step}"
                 return OperatorError("E0203", message, help=cure, after=step, branch=fault)
-        cure = f"the {AXES[axis]} differ; a padding, stride or upsampling in one branch sets it right"
+        cure = f"the {AXES[axis]} differ"
+        if axis > 1:
+            cure += "; a padding, stride or upsampling in one branch sets it right"
         return OperatorError("E0203", message, help=cure, branch=branch)
 
     def cure(self, x: TensorType, target: TensorType) -> str | None:

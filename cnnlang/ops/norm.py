@@ -118,9 +118,10 @@ class LocalResponseNorm(Op):
     def reference(self, *inputs: Array) -> Array:
         import numpy as np
 
-        x, half = inputs[0], self.size // 2
+        x = inputs[0]
+        half = min(self.size // 2, x.shape[1] - 1)  # there are no neighbours farther away
         squares = np.pad(x * x, ((0, 0), (half, half), (0, 0), (0, 0)))
-        total = np.lib.stride_tricks.sliding_window_view(squares, self.size, axis=1).sum(axis=-1)
+        total = np.lib.stride_tricks.sliding_window_view(squares, 2 * half + 1, axis=1).sum(axis=-1)
         y: Array = x / (self.k + self.alpha / self.size * total) ** self.beta
         return y
 
