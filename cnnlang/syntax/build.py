@@ -6,21 +6,19 @@ and None for what was left out. Most are a dataclass that takes them as they com
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from cnnlang.diagnostics import Diagnostic, Help
+from cnnlang.diagnostics import Diagnostic, Edit, Help
 from cnnlang.errors import FindingsError
 from cnnlang.source import Span
 from cnnlang.syntax import tree
+from cnnlang.syntax.numbers import check_number, number, pair
 from cnnlang.syntax.tokens import Token
 
 MakeNode: TypeAlias = Callable[..., Any]
 
-INTEGER_LIMIT = 2**63
-_FACTORS = {"K": 10**3, "M": 10**6, "G": 10**9}
 _WORDS = {"true": True, "false": False, "none": None}
 _ESCAPE = re.compile(r'\\(["\\])')
 
@@ -29,47 +27,29 @@ def text_of(span: Span, token: Token) -> str:
     return span.source.text[token.start : token.end]
 
 
-def number(text: str) -> int | float:
-    """The value of a number as it is written: `60_192_808`, `5M`, `2.5K`, `1e-3`."""
-    factor = _FACTORS.get(text[-1], 1)
-    digits = text.rstrip("KMG").replace("_", "")
-    if "e" in digits or "E" in digits:
-        return float(digits) * factor
-    whole, point, fraction = digits.partition(".")
-    if not point:
-        # Python refuses to read more than 4300 digits; no number so long is in range.
-        return int(whole) * factor if len(whole) < 100 else INTEGER_LIMIT
-    if factor == 1 or len(digits) > 100:
-        return float(digits) * factor
-    value, rest = divmod(int(whole + fraction) * factor, 10 ** len(fraction))
-    return float(digits) * factor if rest else value
-
-
 def _constant(span: Span, token: Token) -> tree.Constant:
     text = text_of(span, token)
     if token.kind == "STRING":
         return tree.Constant(span, _ESCAPE.sub(r"\1", text[1:-1]), text)
     if token.kind in _WORDS:
         return tree.Constant(span, _WORDS[token.kind], text)
-    value = number(text)
-    if isinstance(value, int) and value >= INTEGER_LIMIT:
-        raise FindingsError([_too_large(span, "an integer has 64 bits: at most 9_223_372_036_854_775_807")])
-    if math.isinf(value):
-        raise FindingsError([_too_large(span, "the largest number is about 1.8e308")])
-    return tree.Constant(span, value, text)
-
-
-def _too_large(span: Span, rule: str) -> Diagnostic:
-    return Diagnostic("E0108", "the number is too large", span, help=(Help(rule),))
+    _check(text, span)
+    return tree.Constant(span, number(text), text)
 
 
 def _pair(span: Span, token: Token) -> tree.Pair:
-    height, _, width = text_of(span, token).partition("x")
-    if number(height) >= INTEGER_LIMIT or number(width) >= INTEGER_LIMIT:
-        raise FindingsError([_too_large(span, "an integer has 64 bits: at most 9_223_372_036_854_775_807")])
-    return tree.Pair(span, int(height), int(width))
+    text = text_of(span, token)
+    _check(text, span)
+    return tree.Pair(span, *pair(text))
 
 
+def _check(text: str, span: Span) -> None:
+    problem = check_number(text, span)
+    if problem:
+        raise FindingsError([problem])
+
+
+_STRING = re.compile(r'"(?:[^"\\\n]|\\["\\])*"')
 _PART = re.compile(r'\{(?P<expr>[^{}]*)\}|(?P<text>(?:\\["\\]|[^{}\\])+)')
 
 
@@ -77,13 +57,17 @@ def _template(span: Span, token: Token) -> tree.Template:
     from cnnlang.syntax.parser import parse_range
 
     parts: list[str | tree.Expr] = []
+    if not _STRING.fullmatch(text_of(span, token)):
+        return tree.Template(span, ())  # a string with an error of its own, which stands here as it was meant
     at, end = token.start + 1, token.end - 1
     while at < end:
         found = _PART.match(span.source.text, at, end)
         if not found:
             brace = Span(span.source, at, at + 1)
-            words = "is never closed" if brace.text == "{" else "closes nothing"
-            cure = Help('an expression stands in a pair of braces, as in `"layer{i+1}"`')
+            opens = brace.text == "{"
+            words = "is never closed" if opens else "closes nothing"
+            edit = Edit(Span(span.source, end, end), "}") if opens else Edit(brace, "")
+            cure = Help("close it with `}`" if opens else "leave the `}` out", (edit,))
             raise FindingsError([Diagnostic("E0102", f"`{brace.text}` {words} in this label", brace, help=(cure,))])
         if found["expr"] is None:
             parts.append(_ESCAPE.sub(r"\1", found["text"]))
@@ -109,8 +93,9 @@ def _if(span: Span, test: tree.Expr, then: Any, otherwise: Any) -> tree.If:
 
 def _tensor_parameter(span: Span, name: tree.Name, kind: tree.Name) -> tree.Parameter:
     if kind.name != "tensor":
-        message = f"a parameter has no type but `tensor`, and here stands `{kind.name}`"
-        raise FindingsError([Diagnostic("E0101", message, kind.span, help=(Help("a number needs none: `width`"),))])
+        message = f"a parameter has no type but `tensor`, found `{kind.name}`"
+        edit = Edit(Span(span.source, name.span.end, kind.span.end), "")
+        raise FindingsError([Diagnostic("E0107", message, kind.span, help=(Help("leave the type out", (edit,)),))])
     return tree.Parameter(span, name, None, True)
 
 

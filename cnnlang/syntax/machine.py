@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 from cnnlang import grammar
@@ -23,6 +24,9 @@ _DEEPER = frozenset(
 _ANEW = frozenset({"body", "branch", "chain", "entry"})
 
 
+# Rules that are looked into where no tree is made.
+_LOOKED_INTO = frozenset({"template", "tensor_parameter"})
+
 # What `Machine._pass` found, by its arguments.
 _PASSES: dict[tuple[int, int, str], int] = {}
 
@@ -36,10 +40,19 @@ class Machine:
         What the spans of the tree refer to.
     start
         The rule to parse: `file` or `expr`.
+    building
+        Whether it makes the tree. A text with an error is read on without one.
+
+    Attributes
+    ----------
+    findings
+        What the grammar allows and cannot be: a number that is too large, a tree that is too deep, a label's errors.
     """
 
-    def __init__(self, source: Source, start: str) -> None:
+    def __init__(self, source: Source, start: str, building: bool = True) -> None:
         self.source = source
+        self.building = building
+        self.findings: list[Diagnostic] = []
         table = grammar.load()
         first, self.last = table.starts[start]
         self.table = table
@@ -50,13 +63,7 @@ class Machine:
         self.depths: list[int] = []
 
     def feed(self, tokens: Sequence[Token], at: int = 0) -> int:
-        """Take tokens from `tokens[at:]`; the number of the first that cannot stand where it stands, or their count.
-
-        Raises
-        ------
-        FindingsError
-            A node that the grammar allows and that cannot be: a number that is too large, a tree that is too deep.
-        """
+        """Take tokens from `tokens[at:]`; the number of the first that cannot stand where it stands, or their count."""
         states, values, starts, ends, depths = self.states, self.values, self.starts, self.ends, self.depths
         actions, rules = self.table.states, self.table.rules
         source, last = self.source, self.last
@@ -110,11 +117,11 @@ class Machine:
                 else:
                     if rule.kind in _DEEPER:
                         depth += 1
-                        if depth > MAX_DEPTH:
-                            raise FindingsError([too_deep(span)])
+                        if depth == MAX_DEPTH + 1:
+                            self.findings.append(too_deep(span))
                     elif rule.kind in _ANEW:
                         depth = 0
-                    node = NODES[rule.kind](span, *children) if rule.plan else NODES[rule.kind](span)
+                    node = self.node(rule.kind, span, children)
                 del states[-size:], values[-size:], starts[-size:], ends[-size:], depths[-size:]
                 states.append(actions[states[-1]][rule.origin])
                 values.append(node)
@@ -131,6 +138,33 @@ class Machine:
             if to >= 0 or rules[~to].size != 1 or rules[~to].role != "pass":
                 return top
             top = actions[below][rules[~to].origin]
+
+    def node(self, kind: str, span: Span, children: list[Any]) -> Any:
+        """The node of a rule; None where no tree is made."""
+        if self.findings:
+            self.building = False
+        if not self.building and kind not in _LOOKED_INTO:
+            return None
+        try:
+            return NODES[kind](span, *children)
+        except FindingsError as error:
+            self.findings.extend(error.diagnostics)
+            return None
+
+    def fork(self) -> Machine:
+        """A machine in the same state, to try what comes of some tokens; it makes no tree."""
+        fork = copy(self)
+        fork.building, fork.findings = False, []
+        fork.states, fork.values, fork.starts = list(self.states), list(self.values), list(self.starts)
+        fork.ends, fork.depths = list(self.ends), list(self.depths)
+        return fork
+
+    def rewind(self, offset: int) -> None:
+        """Forget what begins in the text before `offset` and ends after it, and all that follows."""
+        kept = len(self.ends)
+        while kept and self.ends[kept - 1] > offset:
+            kept -= 1
+        del self.states[kept + 1 :], self.values[kept:], self.starts[kept:], self.ends[kept:], self.depths[kept:]
 
     @property
     def result(self) -> Any:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
 from cnnlang import grammar
 
-# Kinds of tokens besides the texts of the grammar (`->`, `net`) and its patterns (NAME, INT, FLOAT, PAIR, STRING).
+# Kinds of tokens besides the fixed texts of the grammar (`->`, `net`) and its other patterns (NAME, INT, STRING, ...).
 LINE_END = "_NL"
 COMMENT = "COMMENT"
 END = "$END"
-# What the grammar does not know: reported by `findings`, then cured or blanked.
-BAD_NUMBER, BAD_STRING, BAD_CHARACTER = "BAD_NUMBER", "BAD_STRING", "BAD_CHARACTER"
+# What the language does not have; `foreign` says what was meant.
+BAD_CHARACTER, BAD_NUMBER, BAD_STRING, BAD_NAME = BAD = ("BAD_CHARACTER", "BAD_NUMBER", "BAD_STRING", "BAD_NAME")
 
 NUMBERS = frozenset({"INT", "FLOAT", "PAIR"})
 OPENERS = {"(": ")", "[": "]", "{": "}"}
 CLOSERS = {closer: opener for opener, closer in OPENERS.items()}
+
+# Names that would be read as names of values, and never are.
+FOREIGN_NAMES = {"True": "true", "False": "false", "None": "none", "TRUE": "true", "FALSE": "false", "NULL": "none"}
 
 
 class Token(NamedTuple):
@@ -33,48 +37,59 @@ def words() -> frozenset[str]:
 
 
 @cache
-def _pattern() -> re.Pattern[str]:
+def patterns() -> str:
+    """One regular expression for every token, each kind a named group; fixed signs are the group SIGN."""
     table = grammar.load()
-    signs = [re.escape(text) for text in table.texts if not text.isalpha()]
-    patterns = [(name.replace("__IGNORE", "SPACE"), pattern) for name, pattern in table.patterns]
-    # A string that does not end, or holds another escape than \" and \\, up to the end of its line.
-    patterns.append((BAD_STRING, r'"(?:[^"\\\n]|\\[^\n])*(?:"|\\?)'))
-    patterns.append(("SIGN", "|".join(signs)))
-    patterns.append((BAD_CHARACTER, r"(?s:.)"))
-    return re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in patterns))
+    signs = "|".join(re.escape(text) for text in table.texts if not text.isalpha())
+    named = [(name.replace("__IGNORE", "SPACE"), pattern) for name, pattern in table.patterns]
+    # A string that does not end on its line, or holds another escape than \" and \\.
+    named += [(BAD_STRING, r'"(?:[^"\\\n]|\\[^\n])*(?:"|\\?)'), ("SIGN", signs), (BAD_CHARACTER, r"(?s:.)")]
+    return "|".join(f"(?P<{name}>{pattern})" for name, pattern in named)
+
+
+@cache
+def _pattern() -> re.Pattern[str]:
+    return re.compile(patterns())
 
 
 _NUMBER_TAIL = re.compile(r"[\w.]+")
 
 
 def lex(text: str, start: int = 0, end: int | None = None) -> list[Token]:
-    """Every token of a text but spaces: comments and line ends too, and what the grammar does not know."""
+    """Every token of a text but spaces: comments and line ends too, and what the language does not have."""
     end = len(text) if end is None else end
-    reserved = words()
+    match = _pattern().match
     tokens = []
     at = start
-    match = _pattern().match
     while at < end:
         found = match(text, at, end)
         assert found is not None  # BAD_CHARACTER takes what nothing else takes
-        kind = found.lastgroup or ""
-        stop = found.end()
-        if kind == "SIGN":
-            kind = found.group()
-        elif kind == "NAME":
-            name = found.group()
-            kind = name if name in reserved else kind
-        elif kind in NUMBERS:
-            tail = _NUMBER_TAIL.match(text, stop, end)
-            if tail:
-                kind, stop = BAD_NUMBER, tail.end()
-        if not kind.startswith("SPACE"):
-            tokens.append(Token(kind, at, stop))
-        at = stop
+        token = classify(found, end)
+        at = token.end
+        if not token.kind.startswith("SPACE"):
+            tokens.append(token)
     return tokens
 
 
-def layout(tokens: list[Token]) -> list[Token]:
+def classify(found: re.Match[str], end: int) -> Token:
+    """The token that a match of `patterns` is."""
+    kind, stop = found.lastgroup or "", found.end()
+    if kind == "SIGN":
+        kind = found.group()
+    elif kind == "NAME":
+        name = found.group()
+        if name in words():
+            kind = name
+        elif name in FOREIGN_NAMES:
+            kind = BAD_NAME
+    elif kind in NUMBERS:
+        tail = _NUMBER_TAIL.match(found.string, stop, end)
+        if tail:
+            kind, stop = BAD_NUMBER, tail.end()
+    return Token(kind, found.start(), stop)
+
+
+def layout(tokens: Iterable[Token]) -> list[Token]:
     """The tokens that the grammar is about: without comments, and without line ends that end no statement.
 
     A line end inside ( ) or [ ], before or after `->`, or before `else` does not end a statement; of several in a row
