@@ -382,6 +382,44 @@ def test_sarif_points_at_the_same_place_and_explains_its_rules() -> None:
     assert second["locations"][0]["physicalLocation"] == {"artifactLocation": {"uri": "b.cnn"}}
 
 
+# the part of SARIF 2.1.0's schema that is used here, with nothing else allowed
+REGION = {
+    "type": "object",
+    "properties": {k: {"type": "integer", "minimum": 1} for k in ("startLine", "startColumn", "endLine", "endColumn")},
+    "additionalProperties": False,
+    "required": ["startLine"],
+}
+ARTIFACT = {
+    "type": "object",
+    "properties": {"uri": {"type": "string", "format": "uri-reference", "pattern": r"^[!-~]*$"}},
+    "additionalProperties": False,
+}
+TEXT = {
+    "type": "object",
+    "properties": {"text": {"type": "string"}, "markdown": {"type": "string"}},
+    "required": ["text"],
+}
+
+
+def test_sarif_places_are_valid_uris_and_regions() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    text = source("한 relu\n", "/dir/가 나%.cnn")
+    cure = Help("do", (Edit(at(text, "relu"), "x"), Edit(Span(text, 7, 7), "y")))
+    stack = Expansion("f", at(text, "한"))
+    found = Diagnostic("E0301", "m", at(text, "relu", stack), labels=(Label(at(text, "한"), "l"),), help=(cure,))
+    (result,) = json.loads(render_sarif([found]))["runs"][0]["results"]
+    places = [result["locations"][0]["physicalLocation"], *(r["physicalLocation"] for r in result["relatedLocations"])]
+    assert len(places) == 3
+    (change,) = result["fixes"][0]["artifactChanges"]
+    for place in places:
+        jsonschema.validate(place["region"], REGION)
+        jsonschema.validate(place["artifactLocation"], ARTIFACT)
+    for replacement in change["replacements"]:
+        jsonschema.validate(replacement["deletedRegion"], REGION)
+        jsonschema.validate(replacement["insertedContent"], TEXT)
+    assert places[0]["artifactLocation"]["uri"] == "file:///dir/%EA%B0%80%20%EB%82%98%25.cnn"
+
+
 def test_the_names_of_formats() -> None:
     assert list(FORMATS) == ["full", "concise", "json", "sarif", "github"]
 

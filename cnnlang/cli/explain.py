@@ -10,8 +10,14 @@ from cnnlang.cli.output import put, terminal_width, wants_color
 from cnnlang.errors import UsageError
 
 
+def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from cnnlang.explain import codes
+
+    return [c for c in codes() if c.startswith(incomplete.upper())]
+
+
 @click.command(short_help="Say what a code such as E0203 means.")
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=_complete)
 @click.option("--list", "listing", is_flag=True, help="List all codes.")
 def command(code: str | None, listing: bool) -> int:
     """Print the page of CODE: what it means, an example, and its cure."""

@@ -27,8 +27,12 @@ FAMILIES = {
 }
 
 
+def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    return sorted({n for registry in _registries() for n in registry if n.startswith(incomplete)})
+
+
 @click.command(short_help="List the operators, or describe one.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=_complete)
 def command(name: str | None) -> int:
     """List all operators by family, and what `train` and `predict` sections know; or describe NAME."""
     put(_all() if name is None else _one(name))

@@ -83,7 +83,7 @@ def root_option(command: F) -> F:
         metavar="DIR",
         type=click.Path(path_type=Path),
         callback=_folder,
-        help="The folder that imports may not leave (the file's own).",
+        help="The folder that imports may not leave [default: the file's own].",
     )
     return option(command)
 

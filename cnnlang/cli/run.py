@@ -27,7 +27,7 @@ MAX_BATCH = 32  # samples that go through the net together
 @click.command(short_help="Run a net on pictures or arrays.")
 @file_argument
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
-@click.option("--weights", metavar="W", help="Trained weights (NAME.safetensors beside the file).")
+@click.option("--weights", metavar="FILE", help="Trained weights [default: those beside the file, NAME.safetensors].")
 @click.option("--seed", type=int, help="Run with random weights that begin from this number.")
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="How many classes to show.")
 @click.option(
@@ -36,7 +36,7 @@ MAX_BATCH = 32  # samples that go through the net together
 @click.option(
     "-o", "--output", metavar="FILE", help="Write the outputs whole to a .npy or .npz file, or draw them in a .png."
 )
-@click.option("--threads", type=click.IntRange(min=1), help="How many threads to use (all cores).")
+@click.option("--threads", type=click.IntRange(min=1), help="How many threads to use [default: one a core].")
 @choose_net
 def command(
     file: str,
@@ -51,8 +51,8 @@ def command(
     overrides: dict[str, Any],
     root: Path | None,
 ) -> int:
-    """Run FILE's net on each INPUT: a picture (prepared as the net's input says), a .npy array (taken as it is), or a
-    matrix in a .csv or .txt file.
+    """Run FILE's net on each INPUT: a picture (prepared as the net's input says), a .npy array (floats as they are,
+    uint8 as pixels), or a matrix in a .csv or .txt file.
 
     A net with several inputs takes that many INPUTs in order, once or again and again. Classes are shown with their
     probabilities; small outputs as numbers; larger ones by their shape and range (-o writes them whole).
