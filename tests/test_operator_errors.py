@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -114,6 +115,15 @@ def test_refused(name: str, arguments: dict[str, Any], shape: tuple[Dim, ...], c
     assert (error.code, error.message) == (code, message)
     assert error.help
     assert error.argument is None or error.argument in {field.name for field in OPERATORS[name].fields()}
+    if error.replacement is not None:
+        assert error.argument is not None
+        make(name, **{**arguments, error.argument: written(error.replacement)}).result(TensorType(shape))  # it cures
+
+
+def written(text: str) -> Any:
+    """A value as the language writes it: Python's way, and pairs such as `5x3`."""
+    pair = re.fullmatch(r"(\d+)x(\d+)", text)
+    return (int(pair[1]), int(pair[2])) if pair else eval(text, {})
 
 
 @pytest.mark.parametrize(
@@ -234,7 +244,7 @@ def test_a_value_of_another_kind(name: str, argument: str, value: Any, must: str
          "`add` needs equal shapes, and 2*(H//2) cannot be proved equal to H", "declare the input's size as 2*H"),
         ("concat", [(N, 8, 4 * (H // 4), 4 * (W // 4)), (N, 3, H, W)], "E0205",
          "`concat` needs equal heights and widths, and H cannot be proved equal to 4*(H//4)",
-         "declare the input's size as 4*H"),
+         "declare the input's size as 4*H and 4*W"),
         ("add", [(N, 8, H, H), (N, 8, W, W)], "E0205", "`add` needs equal shapes, and W cannot be proved equal to H",
          "declare the input's size as numbers, or change the paddings so that both come out alike"),
         ("add", [(N, 8, H + 1, W), (N, 8, H, W)], "E0203", "`add` needs equal shapes",
@@ -270,7 +280,14 @@ def call(text: str) -> Op:
         ("flatten", {}, SYMBOLIC, None, None, None, "global_avgpool"),
         ("conv", {"channels": 8, "kernel": 4, "pad": "same"}, MAP, "pad", '"same_upper"', None, None),
         ("lrn", {"size": 4}, MAP, "size", "5", None, None),
-        ("conv", {"channels": 1, "kernel": 5, "weight": BLUR}, MAP, "kernel", "3x3", None, None),
+        ("conv", {"channels": 8, "kernel": 5}, (N, 16, 2, 9), "kernel", "2x5", None, None),
+        ("conv", {"channels": 30, "kernel": 3, "groups": 5}, MAP, "groups", "2", None, None),
+        ("group_norm", {"groups": 32}, MAP, "groups", "16", None, None),
+        ("maxpool", {"kernel": (3, 2), "pad": (2, 1)}, MAP, "pad", "1", None, None),
+        ("pad", {"amount": (1, 30), "mode": "reflect"}, MAP, "amount", "1x27", None, None),
+        ("channels", {"start": 8, "stop": 32}, MAP, "stop", "16", None, None),
+        ("deconv", {"channels": 8, "kernel": 2, "stride": 2, "output_pad": 3}, MAP, "output_pad", "1", None, None),
+        ("conv", {"channels": 1, "kernel": 5, "weight": BLUR}, MAP, "kernel", "3", None, None),
     ],
 )
 def test_cures(

@@ -187,7 +187,7 @@ def tried(name: str, given_arguments: dict[str, Any], types: list[TensorType]) -
 def test_the_shape_rule_is_the_references_shape(name: str) -> None:
     taken = 0
 
-    @settings(max_examples=120, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=80, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(arguments(name), shapes(name))
     def law(given_arguments: dict[str, Any], given_shapes: list[tuple[int, ...]]) -> None:
         nonlocal taken
@@ -218,7 +218,7 @@ SIZES: list[Dim] = [Term.variable("H"), 2 * Term.variable("H"), 16 * Term.variab
 def test_symbolic_sizes_are_the_sizes_when_they_are_known(name: str) -> None:
     taken = 0
 
-    @settings(max_examples=120, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=80, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(arguments(name), shapes(name), st.sampled_from(SIZES), st.integers(1, 9), st.booleans())
     def law(
         given_arguments: dict[str, Any], given_shapes: list[tuple[int, ...]], height: Dim, value: int, both: bool

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from cnnlang.dims import Dim
 from cnnlang.errors import OperatorError
 from cnnlang.ir import TensorType
 from cnnlang.ops.base import Op, WeightSpec, need_map, op
-from cnnlang.ops.window import Padding, Pads, Windowed, even_kernel, padded, slide
+from cnnlang.ops.window import Padding, Pads, Windowed, even_kernel, padded, show_pair, slide
 from cnnlang.signature import Amount, Count, Flag, Kind, Number, Size, Value, is_number, show_number, synonyms
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Convolution(Windowed):
             given, needed = f"{size[0]}x{size[1]}", f"{self.kernel[0]}x{self.kernel[1]}"
             message = f"`{self.name}`: `weight` is {given}, and `kernel` is {needed}"
             cure = f"write kernel {given}, the size of `weight`"
-            raise OperatorError("E0305", message, argument="kernel", help=cure, replacement=given)
+            raise OperatorError("E0305", message, argument="kernel", help=cure, replacement=show_pair(*size))
 
     def weight_shape(self, x: TensorType) -> tuple[int, int, int, int]:
         """[outputs, inputs of a group, kernel height, kernel width]."""
@@ -224,7 +224,7 @@ class Conv(Convolution):
         super().validate()
         if self.channels % self.groups:
             message = f"`conv`: groups={self.groups} must divide the {self.channels} channels that it makes"
-            raise OperatorError("E0206", message, argument="groups", help=divisor_help(self.channels))
+            raise OperatorError("E0206", message, argument="groups", **divisor(self.groups, self.channels))
 
     def outputs(self, x: TensorType) -> int:
         return self.channels
@@ -330,14 +330,16 @@ class Deconv(Op):
         return dh * (kh - 1) + 1, dw * (kw - 1) + 1
 
     def validate(self) -> None:
+        most = [max(s, d) - 1 for s, d in zip(self.stride, self.dilation, strict=True)]
         for extra, stride, dilation in zip(self.output_pad, self.stride, self.dilation, strict=True):
             if extra >= max(stride, dilation):
                 message = f"`deconv`: output_pad={extra} must be below stride ({stride}) or dilation ({dilation})"
                 cure = f"write at most {max(stride, dilation) - 1}"
-                raise OperatorError("E0305", message, argument="output_pad", help=cure)
+                fitting = show_pair(*map(min, self.output_pad, most))
+                raise OperatorError("E0305", message, argument="output_pad", help=cure, replacement=fitting)
         if self.channels % self.groups:
             message = f"`deconv`: groups={self.groups} must divide the {self.channels} channels that it makes"
-            raise OperatorError("E0206", message, argument="groups", help=divisor_help(self.channels))
+            raise OperatorError("E0206", message, argument="groups", **divisor(self.groups, self.channels))
 
     def pads(self, x: TensorType) -> Pads:
         """The cells taken away at top, bottom, left and right.
@@ -408,16 +410,24 @@ class Deconv(Op):
         return y + bias[0][:, None, None] if bias else y
 
 
-def divisor_help(*counts: int) -> str:
-    """`one of 1, 2, 4, 8 divides`."""
+class Cure(TypedDict):
+    """What `OperatorError` says of how to mend an argument."""
+
+    help: str
+    replacement: str
+
+
+def divisor(parts: int, *counts: int) -> Cure:
+    """The cure where `parts` does not divide all counts: the numbers that do, and the largest of them below it."""
     common = math.gcd(*counts)
     divisors = [d for d in range(1, min(common, 4096) + 1) if common % d == 0]
     shown = ", ".join(map(str, divisors[:8])) + (", ..." if len(divisors) > 8 else "")
-    return f"write one of {shown}" if len(divisors) > 1 else "only 1 divides"
+    text = f"write one of {shown}" if len(divisors) > 1 else "only 1 divides"
+    return {"help": text, "replacement": str(max(d for d in divisors if d == 1 or d < parts))}
 
 
 def need_divisor(operator: Op, argument: str, parts: int, x: TensorType, *others: int) -> None:
     """Raise E0206 unless `parts` divides the channels of a value (the other counts only shape the help)."""
     if x.channels % parts:
         message = f"`{operator.name}`: {argument}={parts} must divide the {x.channels} channels of {x}"
-        raise OperatorError("E0206", message, argument=argument, help=divisor_help(x.channels, *others))
+        raise OperatorError("E0206", message, argument=argument, **divisor(parts, x.channels, *others))

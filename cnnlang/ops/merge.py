@@ -28,7 +28,7 @@ class Merge(Op):
         left, right = inputs[0].shape[axis], inputs[branch].shape[axis]
         if not isinstance(left - right, int):
             message = f"`{self.name}` needs {need}, and {right} cannot be proved equal to {left}"
-            return OperatorError("E0205", message, help=multiple(left, right), branch=branch)
+            return OperatorError("E0205", message, help=multiple(inputs[0], inputs[branch]), branch=branch)
         message = f"`{self.name}` needs {need}"
         for fault, target in ((branch, inputs[0]), (0, inputs[branch])):
             # where the branch cannot come down to the first, the first may come down to the branch
@@ -79,12 +79,13 @@ def cropping(x: TensorType, target: TensorType) -> str | None:
     return str(Crop.make({"amount": tuple(sides)}))
 
 
-def multiple(left: Dim, right: Dim) -> str:
-    """How an input may be declared so that two sizes are equal, if a multiple makes them so."""
-    names = variables(left) | variables(right)
+def multiple(left: TensorType, right: TensorType) -> str:
+    """How an input may be declared so that two maps are of equal sizes, if a multiple makes them so."""
+    sizes_of = list(zip(left.shape[2:], right.shape[2:], strict=True))
+    names = {name for a, b in sizes_of if a != b for name in variables(a) | variables(b)}
     for factor in (2, 3, 4, 6, 8, 12, 16, 32, 64, 128):
         scaled: dict[str, Dim] = {name: factor * Term.variable(name) for name in names}
-        if substitute(left, scaled) == substitute(right, scaled):
+        if all(substitute(a, scaled) == substitute(b, scaled) for a, b in sizes_of):
             sizes = " and ".join(f"{factor}*{name}" for name in sorted(names))
             return f"declare the input's size as {sizes}"
     return "declare the input's size as numbers, or change the paddings so that both come out alike"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from cnnlang.errors import OperatorError
 from cnnlang.ir import TensorType
 from cnnlang.ops.base import Op, need_map, op
-from cnnlang.ops.window import Padding, Windowed, padded, slide
+from cnnlang.ops.window import Padding, Windowed, padded, show_sides, slide
 from cnnlang.signature import Flag, Size, same_as, synonyms
 
 if TYPE_CHECKING:
@@ -58,7 +58,12 @@ class Pool(Windowed):
             if max(sides) > reach // 2:
                 message = f"`{self.name}`: padding of {max(sides)} is more than half of a window of {reach}"
                 cure = f"write at most {reach // 2}; for more, put `pad(...)` before it"
-                raise OperatorError("E0305", message, argument="pad", help=cure)
+                high, wide = self.reach
+                top, bottom, left, right = self.pad
+                fitting = show_sides(
+                    (min(top, high // 2), min(bottom, high // 2), min(left, wide // 2), min(right, wide // 2))
+                )
+                raise OperatorError("E0305", message, argument="pad", help=cure, replacement=fitting)
 
     def result(self, *inputs: TensorType) -> TensorType:
         x = inputs[0]

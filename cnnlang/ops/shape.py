@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
+from cnnlang.dims import Dim
 from cnnlang.errors import OperatorError
 from cnnlang.ir import TensorType
 from cnnlang.ops.base import Op, need_map, op
 from cnnlang.ops.conv import need_divisor
-from cnnlang.ops.window import Sides
+from cnnlang.ops.window import Sides, show_sides
 from cnnlang.signature import Count, Natural, Number, Size, choice, synonyms
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ class Pad(Op):
             if self.mode == "reflect" and isinstance(size, int) and max(sides) >= size:
                 message = f"`pad`: a reflection adds less than the map has, and {max(sides)} is not below {size} of {x}"
                 cure = f'write at most {size - 1}, or mode="edge"'
-                raise OperatorError("E0209", message, argument="amount", help=cure)
+                fitting = show_sides((*least(top, bottom, x.height), *least(left, right, x.width)))
+                raise OperatorError("E0209", message, argument="amount", help=cure, replacement=fitting)
         return TensorType((*x.shape[:2], x.height + top + bottom, x.width + left + right))
 
     def reference(self, *inputs: Array) -> Array:
@@ -101,6 +103,11 @@ class Pad(Op):
             return np.pad(inputs[0], sides, constant_values=self.value)
         how: Any = self.mode
         return np.pad(inputs[0], sides, mode=how)
+
+
+def least(before: int, after: int, size: Dim) -> tuple[int, int]:
+    """Two sides, each cut to less than a size where that is known."""
+    return (min(before, size - 1), min(after, size - 1)) if isinstance(size, int) else (before, after)
 
 
 @op("crop", "Cropping2D", "CenterCrop")
@@ -281,9 +288,10 @@ class Channels(Op):
         x = inputs[0]
         if not self.start < self.stop <= x.channels:
             message = f"`channels`: {self.start} up to {self.stop} is not a part of the {x.channels} channels of {x}"
-            argument = "stop" if self.stop > x.channels else "start"
             cure = f"write 0 <= start < stop <= {x.channels}"
-            raise OperatorError("E0209", message, argument=argument, help=cure)
+            if self.start < x.channels < self.stop:
+                raise OperatorError("E0209", message, argument="stop", help=cure, replacement=str(x.channels))
+            raise OperatorError("E0209", message, argument="start", help=cure)
         return TensorType((x.batch, self.stop - self.start, *x.shape[2:]))
 
     def reference(self, *inputs: Array) -> Array:

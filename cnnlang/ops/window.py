@@ -30,6 +30,11 @@ def _pad(value: Value) -> Pads | str:
     return value if isinstance(value, str) and value in ("same", "same_upper") else _sides(value)
 
 
+def show_pair(height: int, width: int) -> str:
+    """A size as the language writes it: `3`, or `3x5`."""
+    return str(height) if height == width else f"{height}x{width}"
+
+
 def show_sides(value: Pads | str) -> str:
     """Padding as the language writes it: `1`, `1x2`, `(0, 1, 0, 1)` or `"same"`."""
     if isinstance(value, str):
@@ -132,8 +137,13 @@ class Windowed(Op):
         where = f"a {x} map" if x.rank == 4 else str(x)
         if any(pads):
             where += f" padded to {x.height + top + bottom}x{x.width + left + right}"
-        cure = "use a smaller kernel, add padding, or shrink the map less before this step"
-        return OperatorError("E0202", f"`{self.name}`: no {window} fits {where}", argument="kernel", help=cure)
+        message = f"`{self.name}`: no {window} fits {where}"
+        if any(pads) or self.reach != self.kernel or not (isinstance(x.height, int) and isinstance(x.width, int)):
+            cure = "use a smaller kernel, add padding, or shrink the map less before this step"
+            return OperatorError("E0202", message, argument="kernel", help=cure)
+        fitting = show_pair(min(self.kernel[0], x.height), min(self.kernel[1], x.width))
+        cure = f"use a kernel of at most {fitting}, add padding, or shrink the map less before this step"
+        return OperatorError("E0202", message, argument="kernel", help=cure, replacement=fitting)
 
 
 def even_kernel(kernel: tuple[int, int]) -> OperatorError:
