@@ -1,0 +1,511 @@
+"""`forward`: the steps as statements, one for each layer with what is wrapped around it, and each value named once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from cnnlang.backends.torch_source.attributes import Attributes, in_forward, only_optional
+from cnnlang.backends.torch_source.chain import count_uses
+from cnnlang.backends.torch_source.code import (
+    Argument,
+    Call,
+    Code,
+    Items,
+    Local,
+    Ternary,
+    Var,
+    call,
+)
+from cnnlang.backends.torch_source.layout import STEP, WIDTH, columns, statement
+from cnnlang.backends.torch_source.names import free, variable
+from cnnlang.backends.torch_source.steps import (
+    Apply,
+    Branch,
+    Define,
+    Head,
+    Loop,
+    Lowered,
+    Merge,
+    Step,
+    Val,
+    every,
+)
+
+FLOWING = ("x", "y", "z", "u", "v", "w")
+LIGHT = 45  # a branch of at most so many columns may stand inside its merge
+TRAINING = Local("self.training")
+
+
+class ForwardWriter:
+    """Writes the body of one `forward`.
+
+    Parameters
+    ----------
+    lowered
+        The steps.
+    attributes
+        What stands on `self`.
+    describe
+        A value's shape, as a comment.
+    is_root
+        Whether auxiliary heads are returned in training only, or always (None elsewhere), for the net to pass on.
+    """
+
+    def __init__(
+        self, lowered: Lowered, attributes: Attributes, describe: Callable[[Val], str], *, is_root: bool
+    ) -> None:
+        self.lowered = lowered
+        self.attributes = attributes
+        self.describe = describe
+        self.is_root = is_root
+        self.lines: list[str] = []
+        self.indent = STEP * 2
+        self.place: dict[Val, Code] = {}
+        self.left = count_uses(lowered.steps, [*lowered.outputs, *lowered.heads])
+        self.uses = Counter(self.left)
+        self.pending: set[Val] = set()
+        self.preferred: list[tuple[str, ...]] = [FLOWING]
+        self.own_names: dict[Val, str] = {}
+        self.last_shape = ""
+        self.loop_indices: set[str] = set()
+        self.heads: list[Head] = []
+
+    def write(self) -> tuple[list[str], list[str]]:
+        """The parameters of `forward` and the lines of its body."""
+        self._name_values()
+        parameters = [self.own_names[e] for e in self.lowered.entries]
+        for entry in self.lowered.entries:
+            self.place[entry] = Local(self.own_names[entry])
+        self.run(self.lowered.steps)
+        self._return()
+        return parameters, self.lines
+
+    def _name_values(self) -> None:
+        """Names that the file gives, each for one variable (two sides of an `if` share one)."""
+        by_name: dict[str, str] = {}
+        taken: set[str] = set()
+        for entry in self.lowered.entries:
+            name = variable(entry.name or "x", taken)
+            by_name[entry.name or "x"] = name
+            taken.add(name)
+            self.own_names[entry] = name
+        for val in _all_values(self.lowered.steps):
+            if val in self.own_names or not (val.name and val.recalled):
+                continue
+            if val.name not in by_name:
+                by_name[val.name] = variable(val.name, taken)
+                taken.add(by_name[val.name])
+            self.own_names[val] = by_name[val.name]
+        for step in every(self.lowered.steps):
+            if isinstance(step, Branch):
+                inside = [set(_all_values(side)) for side in step.sides]
+                for out, *ends in step.outputs:
+                    for end, own in zip(ends, inside, strict=True):
+                        if out in self.own_names and end in own and end is not None:
+                            self.own_names.setdefault(end, self.own_names[out])
+
+    # --- places of values ---------------------------------------------------------------------------------------------
+
+    def peek(self, val: Val) -> Code:
+        return self.place[val]
+
+    def take(self, val: Val) -> Code:
+        """A value's expression, read once more."""
+        self.left[val] -= 1
+        if val in self.pending:
+            self.pending.discard(val)
+        return self.place[val]
+
+    def put(self, val: Val, made: Code) -> None:
+        self.place[val] = made
+        self.pending.add(val)
+        if self.uses[val] != 1 or val in self.own_names:
+            self.settle(val)
+
+    def settle(self, val: Val) -> None:
+        """Give a value a variable."""
+        if val not in self.pending:
+            return
+        self.pending.discard(val)
+        self.assign(self.own_names.get(val) or self._free_name(val), val)
+
+    def assign(self, name: str, val: Val) -> None:
+        made = self.place[val]
+        if not (isinstance(made, Local) and made.name == name):
+            self.emit(f"{name} = ", made, val)
+        self.place[val] = Local(name)
+
+    def emit(self, head: str, made: Code, val: Val | None = None) -> None:
+        shape = self.describe(val) if val is not None else ""
+        comment = shape if shape != self.last_shape else ""
+        self.last_shape = shape or self.last_shape
+        self.lines += statement(head, made, "", self.indent, comment)
+
+    def _busy(self, but: Val | None = None) -> set[str]:
+        """The variables that something still reads (other than a value that is about to get one)."""
+        found: set[str] = set(self.loop_indices)
+        for val, made in self.place.items():
+            if val is not but and (val in self.pending or self.left[val] > 0):
+                found |= _locals(made)
+        return found
+
+    def _free_name(self, val: Val | None = None) -> str:
+        busy = self._busy(val)
+        taken = busy | set(self.own_names.values())
+        own_entries = {self.own_names[e] for e in self.lowered.entries} - busy
+        flowing = own_entries & set(FLOWING)  # the entry's own variable may be used again
+        for name in self.preferred[-1]:
+            if name not in taken or name in flowing:
+                return name
+        for name in FLOWING:
+            if name not in taken or name in flowing:
+                return name
+        return free("x", taken)
+
+    @contextmanager
+    def preferring(self, names: tuple[str, ...]) -> Iterator[None]:
+        self.preferred.append(names)
+        yield
+        self.preferred.pop()
+
+    # --- steps --------------------------------------------------------------------------------------------------------
+
+    def run(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            match step:
+                case Apply():
+                    self._apply(step)
+                case Merge():
+                    self._merge(step)
+                case Branch():
+                    self._branch(step)
+                case Loop():
+                    self._loop(step)
+                case Head():
+                    self._head(step)
+                case Define():
+                    pass
+
+    def _apply(self, step: Apply) -> None:
+        for i, val in enumerate(step.inputs):
+            if val in self.pending and not (i == 0 and (step.wraps or self._is_light_padding(val))):
+                self.settle(val)
+        made = self._expression(step)
+        if step.inputs[0] in self.pending and self._is_long(made, self.describe(step.output)):
+            self.settle(step.inputs[0])
+            made = self._expression(step)
+        for val in step.inputs:
+            self.take(val)
+        if step.extra:
+            self._unpack(step, made)
+        else:
+            self.put(step.output, made)
+
+    def _is_light_padding(self, val: Val) -> bool:
+        made = self.place[val]
+        return isinstance(made, Call) and str(made.function) == "F.pad" and len(str(made)) <= LIGHT
+
+    def _expression(self, step: Apply) -> Code:
+        inputs = [self.place[v] for v in step.inputs]
+        if step.function is not None:
+            return self._said(step.function(inputs))
+        return Call(self.attributes.reference(step), tuple(Argument(i) for i in inputs))
+
+    def _said(self, made: Code) -> Code:
+        return in_forward(made, self.attributes, self.loop_indices)
+
+    def _is_long(self, made: Code, comment: str = "") -> bool:
+        comment = f"  # {comment}" if comment not in ("", self.last_shape) else ""
+        return columns(f"{self.indent}branch1 = {made}{comment}") > WIDTH
+
+    def _unpack(self, step: Apply, made: Code) -> None:
+        """`x, aux = self.block(x)`."""
+        listed: list[str] = []
+        for val in (step.output, *step.extra):
+            if self.uses[val] == 0:
+                listed.append("_")
+                continue
+            busy = self._busy() | set(self.own_names.values()) | set(listed)
+            name = self.own_names.get(val) or (self._free_name() if val is step.output else free(val.name, busy))
+            self.place[val] = Local(name)
+            listed.append(name)
+        self.emit(f"{', '.join(listed)} = ", made, step.output)
+
+    def _merge(self, step: Merge) -> None:
+        count = len(step.branches)
+        for i, (inner, end) in enumerate(step.branches):
+            names = (f"branch{i + 1}",) if count > 2 else FLOWING[1:]
+            with self.preferring(names):
+                self.run(inner)
+                if end in self.pending and (count > 2 or not self._is_light(end)):
+                    self.settle(end)
+        ends = [end for _, end in step.branches]
+        made = self._said(step.function([self.place[e] for e in ends]))
+        if self._is_long(made):
+            for i, end in enumerate(ends):
+                with self.preferring((f"branch{i + 1}",) if count > 2 else FLOWING[1:]):
+                    self.settle(end)
+            made = self._said(step.function([self.place[e] for e in ends]))
+        for end in ends:
+            self.take(end)
+        self.put(step.output, made)
+
+    def _is_light(self, val: Val) -> bool:
+        """Whether a branch is one short call."""
+        made = self.place[val]
+        calls = 0
+        stack: list[Code] = [made]
+        while stack:
+            part = stack.pop()
+            calls += isinstance(part, Call)
+            stack.extend(part.parts)
+        return calls <= 1 and len(str(made)) <= LIGHT and not isinstance(made, Ternary)
+
+    # --- conditions and loops -----------------------------------------------------------------------------------------
+
+    def _branch(self, step: Branch) -> None:
+        optional = only_optional(step)
+        if optional is not None:
+            entry = optional.inputs[0]
+            self.settle(entry)
+            made = Call(self.attributes.reference(optional), (Argument(self.place[entry]),))
+            self.take(entry)
+            self.take(entry)  # once as what passes
+            self.take_end(optional.output)
+            self.put(step.outputs[0][0], made)
+            return
+        if not step.outputs:
+            return
+        sides = [self._side(step, i) for i in (0, 1)]
+        reads = [_reads(inner, ends) for inner, ends in zip(step.sides, _ends(step), strict=True)]
+        before = Counter(self.left)
+        done: list[tuple[list[str], dict[Val, Code]]] = []
+        shape = self.last_shape
+        for i in (0, 1):
+            self.left = Counter(before)
+            self.left.subtract(reads[1 - i])  # only one side runs
+            self.last_shape = shape
+            done.append(sides[i]())
+        self.left = before
+        self.left.subtract(reads[0] + reads[1])
+        self._join(step, done)
+
+    def take_end(self, val: Val) -> None:
+        self.left[val] -= 1
+
+    def _side(self, step: Branch, i: int) -> Callable[[], tuple[list[str], dict[Val, Code]]]:
+        def written() -> tuple[list[str], dict[Val, Code]]:
+            around, self.lines = self.lines, []
+            kept_place, kept_pending = dict(self.place), set(self.pending)
+            self.indent += STEP
+            self.run(step.sides[i])
+            self.indent = self.indent[: -len(STEP)]
+            made = {v: self.place[v] for v in _ends(step)[i] if v in self.place}
+            lines, self.lines = self.lines, around
+            named = {v: p for v, p in self.place.items() if v in self.own_names}
+            self.place, self.pending = {**named, **kept_place}, kept_pending
+            return lines, made
+
+        return written
+
+    def _join(self, step: Branch, done: list[tuple[list[str], dict[Val, Code]]]) -> None:
+        """Statements or one conditional expression for what the sides have made."""
+        flag = self._flag(step)
+        (then_lines, then_made), (other_lines, other_made) = done
+        pairs = [
+            (out, then_made[then], other_made[otherwise])
+            for out, then, otherwise in step.outputs
+            if then is not None and otherwise is not None and self.uses[out]
+        ]
+        if not then_lines and not other_lines and len(pairs) == 1:
+            out, left, right = pairs[0]
+            made = Ternary(left, flag, right)
+            if not self._is_long(made):
+                self.put(out, made)
+                return
+        named: list[tuple[str, Val, Code, Code]] = []
+        for out, left, right in pairs:
+            name = self.own_names.get(out) or self._free_name()
+            self.place[out] = Local(name)
+            named.append((name, out, left, right))
+        bodies = [list(then_lines), list(other_lines)]
+        inner = self.indent + STEP
+        for name, out, left, right in named:
+            for body, made in zip(bodies, (left, right), strict=True):
+                if str(made) != name:
+                    body += statement(f"{name} = ", made, "", inner, self.describe(out))
+        if bodies[0]:
+            self.lines += [*statement("if ", flag, ":", self.indent), *bodies[0]]
+            if bodies[1]:
+                self.lines += [f"{self.indent}else:", *bodies[1]]
+        elif bodies[1]:
+            self.lines += [f"{self.indent}if not {flag.within(3)}:", *bodies[1]]
+
+    def _flag(self, step: Branch) -> Code:
+        """The condition, kept on `self` by the constructor."""
+        if isinstance(step.test, Var):
+            return self.attributes.stored(step.test.name)
+        if not step.flag:
+            first = next((s for side in step.sides for s in every(side) if isinstance(s, Merge | Apply)), None)
+            what = first.name if isinstance(first, Merge) else _module_name(first)
+            step.flag = self.attributes.claim(f"use_{what}")
+        return Local(f"self.{step.flag}")
+
+    def _loop(self, step: Loop) -> None:
+        entry = step.entry
+        self.settle(entry)
+        place = self.take(entry)
+        name = self._free_name()
+        if str(place) != name:
+            self.emit(f"{name} = ", place)
+        count = self._said(step.count)
+        index = step.index if self._reads_index(step) else "_"
+        self.lines += statement(f"for {index} in ", call("range", count), ":", self.indent)
+        outer = _reads(step.body, [step.exit])
+        self.left.update(outer)  # what the body reads is read again in the next turn
+        self.place[step.inner] = Local(name)
+        kept = set(self.loop_indices)
+        self.loop_indices |= {step.index}
+        self.indent += STEP
+        written = len(self.lines)
+        self.run(step.body)
+        self.pending.discard(step.exit)
+        self.assign(name, step.exit)
+        self.left[step.exit] -= 1
+        self.indent = self.indent[: -len(STEP)]
+        self.loop_indices = kept
+        self.left.subtract(outer)
+        if len(self.lines) == written:
+            del self.lines[written - 1 :]
+        self.place[step.output] = Local(name)
+
+    def _reads_index(self, step: Loop) -> bool:
+        return any(s in self.attributes.loops for s in every(step.body) if isinstance(s, Apply))
+
+    # --- heads and the end --------------------------------------------------------------------------------------------
+
+    def _head(self, step: Head) -> None:
+        inside = set(_all_values(step.body))
+        outside = Counter(self.uses)
+        outside.subtract(_reads(step.body, [step.output]))
+        if any(outside[v] > 0 for v in inside):
+            self.run(step.body)
+            self.settle(step.output)
+        else:
+            self.heads.append(step)
+
+    def _return(self) -> None:
+        lowered = self.lowered
+        if not lowered.heads:
+            results = [self.take(v) for v in lowered.outputs]
+            made = results[0] if len(results) == 1 else _tuple(results)
+            if isinstance(made, Ternary):
+                self.lines += statement("if ", made.test, ":", self.indent)
+                self.lines += statement("return ", made.then, "", self.indent + STEP)
+                self.emit("return ", made.otherwise, lowered.outputs[0])
+                return
+            val = lowered.outputs[0] if len(results) == 1 else None
+            if len(results) == 1 and columns(f"{self.indent}return {made}") > WIDTH and not isinstance(made, Call):
+                self.place[val] = made  # type: ignore[index]
+                self.assign(self._free_name(), val)  # type: ignore[arg-type]
+                made, val = self.place[val], None  # type: ignore[index]
+            self.emit("return ", made, val if not isinstance(made, Local) else None)
+            return
+        for val in lowered.outputs:
+            self.settle(val)
+        outputs = [self.place[v] for v in lowered.outputs]
+        plain = outputs[0] if len(outputs) == 1 else _tuple(outputs)
+        around = self.indent
+        self.indent += STEP
+        body_start = len(self.lines)
+        for head in self.heads:
+            self.run(head.body)
+            self.pending.discard(head.output)
+        made = {v: self.place[v] for v in lowered.heads}
+        if self.is_root:
+            self.emit("return ", _tuple([*outputs, *made.values()]))
+            body, self.lines[body_start:] = self.lines[body_start:], []
+            self.indent = around
+            self.lines += [f"{around}if self.training:", *body]
+            self.emit("return ", plain)
+            return
+        own = {h.output for h in self.heads}
+        named: list[Code] = []
+        start: list[str] = []
+        for i, (val, expression) in enumerate(made.items()):
+            if val not in own:
+                named.append(expression)
+                continue
+            name = free(val.name or f"aux{i + 1}", self._busy())
+            start.append(f"{around}{name} = None")
+            self.emit(f"{name} = ", expression)
+            named.append(Local(name))
+        body, self.lines[body_start:] = self.lines[body_start:], []
+        self.indent = around
+        if body:
+            self.lines += [*start, f"{around}if self.training:", *body]
+        self.emit("return ", _tuple([*outputs, *named]))
+
+
+def _tuple(parts: Sequence[Code]) -> Code:
+    """`a, b`, without parentheses where it fits."""
+    return Bare(tuple(parts))
+
+
+class Bare(Items):
+    """A tuple without parentheses; too long a one is written with them."""
+
+    def __init__(self, parts: tuple[Code, ...]) -> None:
+        super().__init__("(", parts)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.items))
+
+
+def _module_name(step: Step | None) -> str:
+    if isinstance(step, Apply):
+        if step.paths is not None:
+            return step.paths[step.rows[0]][0]
+        if step.modules:
+            return step.modules[0].kind
+    return "step"
+
+
+def _locals(made: Code) -> set[str]:
+    """The variables in an expression of `forward`."""
+    found: set[str] = set()
+    stack = [made]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Local) and "." not in part.name:
+            found.add(part.name)
+        stack.extend(part.parts)
+    return found
+
+
+def _reads(steps: Sequence[Step], ends: Iterable[Val]) -> Counter[Val]:
+    return count_uses(steps, list(ends))
+
+
+def _ends(step: Branch) -> tuple[list[Val], list[Val]]:
+    return (
+        [a for _, a, b in step.outputs if a is not None and b is not None],
+        [b for _, a, b in step.outputs if a is not None and b is not None],
+    )
+
+
+def _all_values(steps: Sequence[Step]) -> Iterator[Val]:
+    """The values that steps make."""
+    for step in every(steps):
+        match step:
+            case Apply(output=output, extra=extra):
+                yield from (output, *extra)
+            case Merge(output=output) | Loop(output=output):
+                yield output
+            case Branch(outputs=outputs):
+                yield from (out for out, _, _ in outputs)
+            case _:
+                pass
+

@@ -1,0 +1,150 @@
+"""Lines of Python as Black and ruff would write them: at most 88 columns, brackets broken from the outside in."""
+
+from __future__ import annotations
+
+from wcwidth import wcswidth
+
+from cnnlang.backends.torch_source.code import (
+    AND,
+    OR,
+    PRODUCT,
+    SUM,
+    Argument,
+    Binary,
+    Call,
+    Code,
+    Generator,
+    Items,
+    Lit,
+    Local,
+    Ternary,
+    closing,
+)
+
+WIDTH = 88
+STEP = "    "
+
+
+def columns(text: str) -> int:
+    """The columns that a text takes on a screen; a Hangul syllable takes two."""
+    width = wcswidth(text)
+    return width if width >= 0 else len(text)
+
+
+def fits(text: str) -> bool:
+    return columns(text) <= WIDTH
+
+
+def has_comments(made: Code) -> bool:
+    stack = [made]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Argument) and part.comment:
+            return True
+        stack.extend(part.parts)
+    return False
+
+
+def statement(head: str, made: Code, tail: str, indent: str, comment: str = "") -> list[str]:
+    """The lines of `head expression tail`, with a comment beside it, or above it where there is no room."""
+    lines = _laid(indent + head, made, tail, indent, bracketed=False)
+    return commented(lines, comment, indent)
+
+
+def commented(lines: list[str], comment: str, indent: str) -> list[str]:
+    if not comment:
+        return lines
+    last = f"{lines[-1]}  # {comment}"
+    return [*lines[:-1], last] if fits(last) else [f"{indent}# {comment}", *lines]
+
+
+def _laid(head: str, made: Code, tail: str, indent: str, *, bracketed: bool) -> list[str]:
+    flat = f"{head}{made}{tail}"
+    if fits(flat) and not has_comments(made):
+        return [flat]
+    match made:
+        case Lit(value=[_, *_] as value):
+            open = "[" if isinstance(value, list) else "("
+            return _laid(head, Items(open, tuple(map(Lit, value))), tail, indent, bracketed=bracketed)
+        case Argument():
+            return _argument(made, tail, indent)
+        case Call(function=function, arguments=arguments) if arguments:
+            open = f"{head}{function.within(9)}("
+            return [open, *_arguments(arguments, indent + STEP), f"{indent}){tail}"]
+        case Items(open=open, items=items) if items:
+            inner = indent + STEP
+            comma = "," if len(items) > 1 or open == "(" else ""
+            lines = [line for item in items for line in _laid(inner, item, comma, inner, bracketed=True)]
+            return [head + open, *lines, f"{indent}{closing(open)}{tail}"]
+    if bracketed:
+        return _split(head, made, tail, indent)
+    inner = indent + STEP  # an expression that is too long stands in parentheses
+    whole = f"{inner}{made}"
+    body = [whole] if fits(whole) else _split(inner, made, "", inner)
+    return [f"{head}(", *body, f"{indent}){tail}"]
+
+
+def _arguments(arguments: tuple[Argument, ...], indent: str) -> list[str]:
+    """Arguments between parentheses that are broken: all on one line where they fit, else one a line."""
+    row = indent + ", ".join(map(str, arguments))
+    if fits(row) and not any(map(has_comments, arguments)):
+        return [row]
+    comma = "," if len(arguments) > 1 else ""  # one alone gets none
+    lines: list[str] = []
+    for argument in arguments:
+        laid = _argument(argument, comma, indent)
+        lines += commented(laid, argument.comment, indent)
+    return lines
+
+
+def _argument(argument: Argument, comma: str, indent: str) -> list[str]:
+    flat = f"{indent}{argument}{comma}"
+    if fits(flat) and not has_comments(argument.value):
+        return [flat]
+    if isinstance(argument.value, Generator):
+        if not argument.star:
+            return _split(indent, argument.value, comma, indent)
+        inner = indent + STEP
+        whole = f"{inner}{argument.value}"
+        body = [whole] if fits(whole) and not has_comments(argument.value) else _split(inner, argument.value, "", inner)
+        return [f"{indent}*(", *body, f"{indent}){comma}"]
+    return _laid(indent + argument.head, argument.value, comma, indent, bracketed=True)
+
+
+def _split(head: str, made: Code, tail: str, indent: str) -> list[str]:
+    """An expression inside brackets, broken before its operators."""
+    match made:
+        case Binary() if made.level in (OR, AND, SUM, PRODUCT):
+            first, rest = _operands(made)
+            lines = _laid(head, _operand(first, made.level), "", indent, bracketed=True)
+            for i, (op, operand) in enumerate(rest):
+                end = tail if i == len(rest) - 1 else ""
+                lines += _laid(f"{indent}{op} ", _operand(operand, made.level + 1), end, indent, bracketed=True)
+            return lines
+        case Ternary(then=then, test=test, otherwise=otherwise):
+            return [
+                *_laid(head, _operand(then, OR), "", indent, bracketed=True),
+                *_laid(f"{indent}if ", _operand(test, OR), "", indent, bracketed=True),
+                *_laid(f"{indent}else ", otherwise, tail, indent, bracketed=True),
+            ]
+        case Generator(element=element, target=target, iterable=iterable):
+            return [
+                *_laid(head, element, "", indent, bracketed=True),
+                *_laid(f"{indent}for {target} in ", iterable, tail, indent, bracketed=True),
+            ]
+    return [f"{head}{made}{tail}"]
+
+
+def _operand(made: Code, level: int) -> Code:
+    return made if made.level >= level else Local(f"({made})")
+
+
+def _operands(made: Binary) -> tuple[Code, list[tuple[str, Code]]]:
+    """The operands of one level of precedence, from left to right."""
+    rest: list[tuple[str, Code]] = []
+    left: Code = made
+    while isinstance(left, Binary) and left.level == made.level:
+        rest.insert(0, (left.op, left.right))
+        left = left.left
+    return left, rest
+

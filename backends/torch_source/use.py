@@ -1,0 +1,156 @@
+"""One place where an operator is used, in all instances of its block at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from cnnlang.backends.torch_source.code import Code, Items, Lit, Unknown, evaluate
+from cnnlang.backends.torch_source.steps import Differs, Row, Val
+from cnnlang.errors import CnnError
+from cnnlang.ir import TensorType
+from cnnlang.ops import Op
+from cnnlang.signature import Field, Value
+from cnnlang.syntax import tree
+
+if TYPE_CHECKING:
+    from cnnlang.backends.torch_source.lower import Lowering, Scope
+
+T = TypeVar("T")
+
+
+class Use:
+    """An operator's arguments, as Python says them, each held against every instance.
+
+    Parameters
+    ----------
+    lowering, scope
+        What translates expressions, and the names in sight.
+    rows, ops
+        The instances, and the operator in each.
+    x
+        What it reads.
+    arguments
+        The arguments that the file writes, by name.
+    is_weighted
+        Whether it owns weights that have a path.
+    """
+
+    def __init__(
+        self,
+        lowering: Lowering,
+        scope: Scope,
+        rows: Sequence[Row],
+        ops: Sequence[Op],
+        x: Val,
+        arguments: Mapping[str, tree.Expr],
+        *,
+        is_weighted: bool,
+    ) -> None:
+        self.lowering = lowering
+        self.scope = scope
+        self.rows = rows
+        self.ops = ops
+        self.x = x
+        self.arguments = arguments
+        self.is_weighted = is_weighted
+        self.helpers = lowering.compiler.helpers
+
+    @property
+    def op(self) -> Op:
+        return self.ops[0]
+
+    @property
+    def rank(self) -> int:
+        return self.x.rank
+
+    @property
+    def channels(self) -> Code:
+        """The channels that come in."""
+        return self.lowering.channels(self.x)
+
+    def size(self, axis: str) -> Code:
+        """The height or width that comes in."""
+        return self.lowering.size(self.x, axis, self.rows)
+
+    def all(self) -> list[tuple[Op, TensorType]]:
+        return [(op, self.x.type(row)) for op, row in zip(self.ops, self.rows, strict=True)]
+
+    def each(self, question: Callable[[Op, TensorType], T]) -> list[T]:
+        return [question(op, x) for op, x in self.all()]
+
+    def uniform(self, question: Callable[[Op, TensorType], T], *fields: str) -> T:
+        """What is the same in every instance.
+
+        `fields` are the arguments that it depends on: a net's parameter in one of them is fixed from here on.
+        """
+        first, *rest = self.each(question)
+        if any(other != first for other in rest):
+            raise Differs
+        for name in fields:
+            if name in self.arguments:
+                self.lowering.fix(self.arguments[name], self.scope)
+        return first
+
+    def written(self, name: str) -> Code | None:
+        """The argument as the file writes it; None where it does not, or where it cannot be said here."""
+        if name not in self.arguments:
+            return None
+        try:
+            made = self.lowering.translate(self.arguments[name], self.scope)
+            field = self._field(name)
+            for row, op in zip(self.rows, self.ops, strict=True):
+                if field.kind.convert(evaluate(made, row)) != getattr(op, name):
+                    return None
+        except (Differs, Unknown, CnnError, ValueError, TypeError):
+            return None
+        return made
+
+    def values(self, name: str) -> list[Value]:
+        """The values that the file's own expression has; empty where it writes none or none can be said."""
+        made = self.written(name)
+        return [] if made is None else [evaluate(made, row) for row in self.rows]
+
+    def argument(self, name: str) -> Code:
+        """An argument, written or not, in PyTorch's form: a pair of equals is one number."""
+        made = self.written(name)
+        if made is not None:
+            return simple(made)
+        field = self._field(name)
+        if name not in self.arguments and field.same_as is not None:
+            return self.argument(field.same_as)
+        return simple(Lit(self.uniform(lambda op, x: getattr(op, name), name)))
+
+    def optional(self, name: str) -> Code | None:
+        """An argument, or None where it is at its default, which is PyTorch's too."""
+        if name not in self.arguments:
+            return None
+        field = self._field(name)
+        made = self.argument(name)
+        if not isinstance(made, Lit):
+            return made
+        default = self.argument(field.same_as) if field.same_as else simple(Lit(field.default))
+        return None if isinstance(default, Lit) and default.value == made.value else made
+
+    def argument_or(self, name: str, otherwise: Code) -> Code:
+        return self.argument(name) if any(f.name == name for f in self.op.fields()) else otherwise
+
+    def holds(self, made: Code, pairs: Sequence[tuple[int, int]]) -> bool:
+        """Whether an expression is one number for both sides of each instance's pair."""
+        return all(v == h == w for v, (h, w) in zip(self.lowering.values(made, self.rows), pairs, strict=True))
+
+    def _field(self, name: str) -> Field:
+        return next(f for f in self.op.fields() if f.name == name)
+
+
+def simple(made: Code) -> Code:
+    """A pair as PyTorch takes it: one number where both are equal, and a tuple rather than a list."""
+    match made:
+        case Lit(value=(int() as a, int() as b)):
+            return Lit((a, b)) if a != b else Lit(a)
+        case Lit(value=float(number)) if number.is_integer() and abs(number) < 1e6:
+            return Lit(int(number)) if number else Lit(0)
+        case Items(open="[", items=(_, _) as pair):
+            return Items("(", pair)
+    return made
+
