@@ -60,6 +60,27 @@ def show_value(value: Value) -> str:
     return str(value)
 
 
+def show_short(value: Value, most: int = 60) -> str:
+    """A value as the language writes it, cut where it is long; no more of it is written out than is shown."""
+    text = show_value(_cut(value, most)[0])
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _cut(value: Value, most: int) -> tuple[Value, int]:
+    """The first parts of a value, about `most` of them, and how many more there may be."""
+    if isinstance(value, str):
+        return value[: max(most, 4)], most - len(value)
+    if not isinstance(value, list | tuple):
+        return value, most - 1
+    kept = []
+    for item in value:
+        if most < 0:
+            break
+        part, most = _cut(item, most - 1)
+        kept.append(part)
+    return type(value)(kept), most
+
+
 def is_int(value: Value) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -214,7 +235,7 @@ class Declared:
             try:
                 forms[f.name] = f.kind.convert(values[f.name])
             except (ValueError, TypeError, OverflowError):
-                message = f"`{f.name}` of `{cls.name}` must be {f.kind.words}, not {_short(values[f.name])}"
+                message = f"`{f.name}` of `{cls.name}` must be {f.kind.words}, not {show_short(values[f.name])}"
                 raise OperatorError("E0305", message, argument=f.name) from None
         made = cls(**forms)
         made.validate()
@@ -233,11 +254,6 @@ class Declared:
             elif value != (getattr(self, f.same_as) if f.same_as else f.default):
                 parts.append(f"{f.name}={f.kind.show(value)}")
         return f"{self.name}({', '.join(parts)})" if parts else self.name
-
-
-def _short(value: Value) -> str:
-    text = show_value(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 D = TypeVar("D", bound=Declared)

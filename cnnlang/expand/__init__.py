@@ -14,8 +14,9 @@ from cnnlang.expand.assemble import assemble
 from cnnlang.expand.findings import Findings
 from cnnlang.expand.instances import base_of
 from cnnlang.expand.modules import Definition, Loader, Module
+from cnnlang.expand.parameters import parameters_of
 from cnnlang.expand.recursion import report_recursion
-from cnnlang.expand.resolve import Resolver, parameters_of
+from cnnlang.expand.resolve import Resolver
 from cnnlang.expand.suggest import nearest
 from cnnlang.program import Program
 from cnnlang.signature import Value
@@ -80,9 +81,10 @@ def check(
     findings = Findings()
     folder = root or (source.path.parent if source.path else Path.cwd())
     loader = Loader(folder, findings)
-    with _deep_recursion():
+    module: Module | None = None
+    programs: dict[str, Program] = {}
+    with _deep_recursion(), findings.bounded():
         module = loader.load(source)
-        programs: dict[str, Program] = {}
         if module is not None:
             _resolve(module, loader, findings)
             if net is not None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from cnnlang.diagnostics import Edit, Help
 from cnnlang.expand.findings import Abandon, Findings
-from cnnlang.expand.suggest import nearest
-from cnnlang.ops import OPERATORS
+from cnnlang.expand.foreign_arguments import unknown_argument
+from cnnlang.expand.removal import at, remove_argument
 from cnnlang.signature import Declared
 from cnnlang.source import Span
 from cnnlang.syntax import tree
@@ -18,20 +18,15 @@ from cnnlang.syntax import tree
 # What to write, as an example, where a required argument is missing.
 EXAMPLES = {
     "kernel": "3", "channels": "64", "units": "10", "size": "5", "rate": "0.5", "amount": "1", "scale": "2",
-    "lr": "0.01", "epochs": "5", "every": "10", "at": "[30, 60]", "gamma": "0.95", "pixels": "2", "degrees": "10",
-    "low": "0.9", "high": "1.1", "std": "0.02", "down": "1", "right": "1",
+    "groups": "1", "r": "2", "start": "0", "stop": "1", "before": "0", "after": "0", "mean": "0.5",
+    "normalize.std": "0.5", "lr": "0.01", "epochs": "5", "every": "10", "at": "[30, 60]", "gamma": "0.95",
+    "pixels": "2", "degrees": "10", "low": "0.9", "high": "1.1", "std": "0.02", "down": "1", "right": "1",
 }  # fmt: skip
 
-# Arguments that other frameworks need and this language derives by itself.
-DERIVED = (
-    "in_channels", "in_features", "num_features", "input_shape", "input_dim", "batch_input_shape", "num_channels",
-    "inplace", "data_format", "device", "dtype", "trainable", "axis", "dim", "track_running_stats", "affine",
-    "kernel_initializer", "bias_initializer", "kernel_regularizer", "weight_filler", "bias_filler", "return_indices",
-)  # fmt: skip
-
-# How many leading arguments of a foreign call count the inputs, which this language counts by itself.
-LEADING = {
-    "Conv1d": 1, "Conv2d": 1, "ConvTranspose2d": 1, "Linear": 1, "LazyLinear": 0, "BatchNorm2d": 1, "BatchNorm1d": 1,
+# The same for the parameters of blocks, by what they are mostly called.
+USUAL = {
+    "classes": "10", "num_classes": "10", "width": "64", "c": "64", "filters": "64", "out": "64", "k": "3",
+    "depths": "[3, 4, 6, 3]", "ratio": "4",
 }  # fmt: skip
 
 
@@ -53,11 +48,16 @@ class Callee:
     signature: str
     aliases: Mapping[str, str]
 
-    @classmethod
-    @cache
-    def of_declared(cls, declared: type[Declared]) -> Callee:
-        slots = tuple(Slot(f.name, f.required) for f in declared.fields())
-        return cls(declared.name, slots, declared.signature(), declared.argument_aliases)
+    @staticmethod
+    def of_declared(declared: type[Declared]) -> Callee:
+        """How an operator is called."""
+        return _of_declared(declared)  # type: ignore[arg-type]  # mypy takes the class's __hash__ for its instances'
+
+
+@cache
+def _of_declared(declared: type[Declared]) -> Callee:
+    slots = tuple(Slot(f.name, f.required) for f in declared.fields())
+    return Callee(declared.name, slots, declared.signature(), declared.argument_aliases)
 
 
 def match_arguments(
@@ -72,6 +72,7 @@ def match_arguments(
     """
     bound: dict[str, tree.Argument] = {}
     names = [slot.name for slot in callee.slots]
+    given = {a.name.name for a in arguments if a.name is not None}
     wrong = False
     named = False
     for i, argument in enumerate(arguments):
@@ -81,7 +82,7 @@ def match_arguments(
                     "E0304",
                     "an argument without a name stands after one with a name",
                     argument.span,
-                    help=(Help("put it first, or name it"),),
+                    help=(_name_it(argument, i, [n for n in names if n not in bound and n not in given], names),),
                 )
                 wrong = True
             elif i >= len(names):
@@ -89,7 +90,7 @@ def match_arguments(
                     "E0304",
                     _too_many(callee, len(arguments)),
                     argument.span,
-                    help=(Help(f"take it away: {callee.signature}", (without(arguments, argument),)),),
+                    help=(Help(_take_away(callee), (remove_argument(arguments, argument),)),),
                 )
                 wrong = True
             else:
@@ -98,11 +99,14 @@ def match_arguments(
         named = True
         key = argument.name.name
         if key not in names:
+            taken = given | bound.keys()
             findings.report(
                 "E0302",
                 f"`{callee.name}` has no argument `{key}`",
                 argument.name.span,
-                help=_unknown_argument(arguments, argument, callee, span),
+                help=unknown_argument(
+                    arguments, argument, callee.aliases, [n for n in names if n not in taken], callee.signature, span
+                ),
             )
             wrong = True
         elif key in bound:
@@ -110,16 +114,16 @@ def match_arguments(
                 "E0304",
                 f"`{key}` of `{callee.name}` is given twice",
                 argument.span,
-                help=(Help("take one away", (without(arguments, argument),)),),
+                help=(Help("take one away", (remove_argument(arguments, argument),)),),
             )
             wrong = True
         else:
             bound[key] = argument
-    missing = [slot.name for slot in callee.slots if slot.required and slot.name not in bound]
+    missing = [slot for slot in callee.slots if slot.required and slot.name not in bound]
     if missing and not wrong:
         findings.report(
             "E0303",
-            f"`{callee.name}` needs {_listed(missing)}",
+            f"`{callee.name}` needs {_listed([slot.name for slot in missing])}",
             span,
             help=(_missing(arguments, missing, callee, span),),
         )
@@ -135,66 +139,38 @@ def _too_many(callee: Callee, given: int) -> str:
     return f"`{callee.name}` takes {takes}, and was given {given}"
 
 
+def _take_away(callee: Callee) -> str:
+    return f"take it away: `{callee.signature}`" if callee.slots else "take it away"
+
+
+def _name_it(argument: tree.Argument, place: int, free: Sequence[str], names: Sequence[str]) -> Help:
+    """The cure for a position after a name: the name of its place in the order, if that is free."""
+    if not free:
+        return Help("take it away, or put it first")
+    name = names[place] if place < len(names) and names[place] in free else free[0]
+    return Help(f"name it: `{name}={argument.span.text}`", (Edit(at(argument.span, argument.span.start), f"{name}="),))
+
+
 def _listed(names: Sequence[str]) -> str:
     quoted = [f"`{n}`" for n in names]
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
 
 
-def _missing(arguments: Sequence[tree.Argument], missing: Sequence[str], callee: Callee, span: Span) -> Help:
-    words = ", ".join(f"{name}={EXAMPLES[name]}" if name in EXAMPLES else f"{name}=..." for name in missing)
-    text = f"write for example `{words}`: {callee.signature}"
-    if not all(name in EXAMPLES for name in missing):
-        return Help(f"its arguments: {callee.signature}")
+def _missing(arguments: Sequence[tree.Argument], missing: Sequence[Slot], callee: Callee, span: Span) -> Help:
+    signature = f"its arguments are `{callee.signature}`"
+    if any(slot.tensor for slot in missing):
+        return Help(f"name a value with `as`, and give its name: {signature}")
+    words = ", ".join(f"{s.name}={_example(callee.name, s.name)}" for s in missing)
+    text = f"write for example `{words}`; {signature}"
     if arguments:
-        end = arguments[-1].span.end
-        return Help(text, (Edit(Span(span.source, end, end), f", {words}"),))
+        return Help(text, (Edit(at(span, arguments[-1].span.end), f", {words}"),))
     if span.text.endswith(")"):
-        return Help(text, (Edit(Span(span.source, span.end - 1, span.end - 1), words),))
-    return Help(text, (Edit(Span(span.source, span.end, span.end), f"({words})"),))
+        return Help(text, (Edit(at(span, span.end - 1), words),))
+    return Help(text, (Edit(at(span, span.end), f"({words})"),))
 
 
-def _unknown_argument(
-    arguments: Sequence[tree.Argument], argument: tree.Argument, callee: Callee, span: Span
-) -> tuple[Help, ...]:
-    assert argument.name is not None
-    key, value = argument.name.name, argument.value
-    free = {a.name.name for a in arguments if a.name}
-    alias = callee.aliases.get(key)
-    if alias and alias not in free:
-        return (Help(f"`{key}` is called `{alias}` here", (Edit(argument.name.span, alias),)),)
-    drop = without(arguments, argument)
-    after = Span(span.source, span.end, span.end)
-    if key in ("activation", "act"):
-        word = value.value if isinstance(value, tree.Constant) else value.name if isinstance(value, tree.Name) else ""
-        activation = OPERATORS.foreign(str(word)) or (word if word in OPERATORS else None)
-        if activation:
-            return (
-                Help(
-                    f"an activation is a step of its own: write `-> {activation}`",
-                    (drop, Edit(after, f" -> {activation}")),
-                ),
-            )
-        return (Help("an activation is a step of its own: write `-> relu`"),)
-    if key == "name" and isinstance(value, tree.Constant) and str(value.value).isidentifier():
-        return (Help(f"a name is given by `as {value.value}`", (drop, Edit(after, f" as {value.value}"))),)
-    if key in DERIVED or alias:
-        return (Help(f"`{key}` is found out by itself: take it away", (drop,)),)
-    near = nearest(key, [s.name for s in callee.slots if s.name not in free])
-    if near:
-        return (Help(f"did you mean `{near}`?", (Edit(argument.name.span, near),)),)
-    return (Help(f"its arguments: {callee.signature}", (drop,)),)
-
-
-def without(arguments: Iterable[tree.Argument], argument: tree.Argument) -> Edit:
-    """The edit that takes an argument away, with its comma."""
-    listed = list(arguments)
-    i = next(k for k, a in enumerate(listed) if a is argument)
-    source = argument.span.source
-    if i > 0:
-        return Edit(Span(source, listed[i - 1].span.end, argument.span.end), "")
-    if len(listed) > 1:
-        return Edit(Span(source, argument.span.start, listed[1].span.start), "")
-    return Edit(argument.span, "")
+def _example(callee: str, name: str) -> str:
+    return EXAMPLES.get(f"{callee}.{name}") or EXAMPLES.get(name) or USUAL.get(name) or "1"
 
 
 def evaluated(bound: Mapping[str, tree.Argument], evaluate: Any) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from cnnlang.expand.suggest import did_you_mean
 from cnnlang.ir import Graph, Node
 from cnnlang.preprocess import Preprocess
 from cnnlang.program import InputInfo, Program
-from cnnlang.signature import Value, is_int, show_value
+from cnnlang.signature import Value, is_int, show_short
 from cnnlang.source import Span
 from cnnlang.syntax import read_source, tree
 from cnnlang.syntax.walk import walk
@@ -277,7 +277,7 @@ def _report_failed(
     condition: tree.Compare, evaluator: Evaluator, program: Program, findings: Findings, *, is_note: bool
 ) -> None:
     left = evaluator.evaluate(condition.first)
-    actual = f"{left:_}" if is_int(left) else show_value(left)
+    actual = f"{left:_}" if is_int(left) else show_short(left)
     help: tuple[Help, ...] = (Help("the definition and the check disagree: mend the one that is wrong"),)
     if (
         len(condition.rest) == 1

@@ -216,7 +216,7 @@ def _padding(branches: tuple[tuple[tree.Branch, tuple[Trace, ...], Node], ...]) 
         return None
     sizes = [t.shape[2:] for t in types]
     largest = max(sizes, key=lambda s: [d if isinstance(d, int) else 0 for d in s])
-    for (_, traces, node), size in zip(branches, sizes, strict=True):
+    for (_, traces, _), size in zip(branches, sizes, strict=True):
         if size == largest:
             continue
         for trace in traces:

@@ -15,14 +15,14 @@ from cnnlang.expand.frames import ABSENT, UNKNOWN, Env, Frame, Naming, Number, S
 from cnnlang.expand.instances import base_of
 from cnnlang.expand.layers import LimitReached, Traces
 from cnnlang.expand.modules import Definition
+from cnnlang.expand.parameters import parameters_of
 from cnnlang.expand.paths import counted, label_path
-from cnnlang.expand.resolve import parameters_of
 from cnnlang.expand.steps import Steps
 from cnnlang.ir import Node
 from cnnlang.ops import OPERATORS
 from cnnlang.ops.base import Input, Op
 from cnnlang.program import AuxHead, AuxMade, Bound, Chosen, Looped, Opened, OutputMade, Scope, SharedMade, Trace
-from cnnlang.signature import Value, is_number, show_value
+from cnnlang.signature import Value, is_number, show_short
 from cnnlang.source import Span
 from cnnlang.syntax import tree
 from cnnlang.syntax.walk import walk
@@ -226,7 +226,7 @@ class Expander(Steps):
                 continue
             if isinstance(dim, bool) or not isinstance(dim, int) or dim < 1:
                 words = "a positive integer" + (" or a symbolic size" if symbolic_allowed else "")
-                raise self.findings.report("E0318", f"this size must be {words}, not {show_value(dim)}", expr.span)
+                raise self.findings.report("E0318", f"this size must be {words}, not {show_short(dim)}", expr.span)
         return tuple(dims)
 
     def _bind_sizes(self, statement: tree.Input, frame: Frame) -> None:
@@ -324,7 +324,7 @@ class Expander(Steps):
         if not is_number(value) or value < 0:
             raise self.findings.report(
                 "E0305",
-                f"`weight` of a head must be a number from 0, not {show_value(value)}",
+                f"`weight` of a head must be a number from 0, not {show_short(value)}",
                 bound["weight"].value.span,
             )
         return float(value)
@@ -365,7 +365,7 @@ class Expander(Steps):
         if not isinstance(items, list | tuple):
             raise self.findings.report(
                 "E0305",
-                f"`for` goes through a list, not {show_value(items)}",
+                f"`for` goes through a list, not {show_short(items)}",
                 frame.place(statement.iterable.span),
                 help=cures.loop(statement, items),
             )
@@ -391,7 +391,7 @@ class Expander(Steps):
             span = targets[0].span.to(targets[-1].span)
             raise self.findings.report(
                 "E0312",
-                f"{len(targets)} names cannot take {count} value{'s' if count != 1 else ''}: {show_value(item)}",
+                f"{len(targets)} names cannot take {count} value{'s' if count != 1 else ''}: {show_short(item)}",
                 frame.place(span),
             )
         for target, part in zip(targets, parts, strict=True):

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from cnnlang.diagnostics import Diagnostic, Help, Label
+from cnnlang.diagnostics import Diagnostic, Edit, Help, Label
+from cnnlang.expand.bounds import MAX_WORK
 from cnnlang.source import Source, Span
 
-MAX_ERRORS = 20
+MAX_ERRORS = 20  # that are shown
+MAX_LINTS = 100
+MAX_FOUND = 100  # errors after which nobody looks for more: the cure of each takes time to find
+
+# Lints on what nobody uses. Next to an error they may be its consequence, so they wait until it is mended.
+WAITING = frozenset({"W0501", "W0502", "W0508", "W0509"})
 
 
 class Abandon(Exception):
     """What was being expanded cannot go on; the reason has been reported."""
+
+
+class Enough(Exception):
+    """More errors have been found than are shown."""
 
 
 class Findings:
@@ -20,7 +32,23 @@ class Findings:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, int, int, int], tuple[Diagnostic, int, bool]] = {}
+        self._errors = 0
+        self._work = 0
         self.loops = 0  # how many loops the expansion is in now
+
+    def work(self, amount: int, span: Span) -> None:
+        """Count the work of computing values; beyond `MAX_WORK` E0311 is reported and all work ends."""
+        self._work += amount
+        if self._work > MAX_WORK:
+            words = "computing the values of this file takes too long: lists are too long, or computed too often"
+            self.report("E0311", words, span, help=(Help("compute a value once, with `let`, before the loop"),))
+            raise Enough
+
+    @contextmanager
+    def bounded(self) -> Iterator[None]:
+        """Stops the work inside once there are errors enough."""
+        with suppress(Enough):
+            yield
 
     def add(self, diagnostic: Diagnostic) -> None:
         span = diagnostic.span
@@ -29,8 +57,11 @@ class Findings:
         if key in self._found:
             first, more, looped = self._found[key]
             self._found[key] = (first, more + 1, looped or self.loops > 0)
-        else:
-            self._found[key] = (diagnostic, 0, self.loops > 0)
+            return
+        self._found[key] = (diagnostic, 0, self.loops > 0)
+        self._errors += diagnostic.is_error
+        if self._errors >= MAX_FOUND:
+            raise Enough
 
     def report(
         self,
@@ -50,7 +81,7 @@ class Findings:
 
     @property
     def has_errors(self) -> bool:
-        return any(d.is_error for d, _, _ in self._found.values())
+        return self._errors > 0
 
     def result(self, allowed: Mapping[Source, Mapping[int, set[str]]]) -> tuple[Diagnostic, ...]:
         """Everything found, in the order of the text, without the lints that the files allow; at most 20 errors."""
@@ -71,17 +102,26 @@ class Findings:
                 )
                 diagnostic = replace(diagnostic, notes=(*diagnostic.notes, words))
             kept.append(diagnostic)
-        if not any(d.is_error for d in kept):
+        if self._errors:
+            kept = [d for d in kept if d.code not in WAITING]
+        else:
             kept.extend(_idle_allows(allowed, used))
         kept.sort(key=lambda d: (d.file_name, d.span.start if d.span else 0, d.code))
-        errors = [d for d in kept if d.is_error]
-        if len(errors) > MAX_ERRORS:
-            last = errors[MAX_ERRORS - 1]
-            dropped = set(map(id, errors[MAX_ERRORS:]))
-            kept = [d for d in kept if id(d) not in dropped]
-            words = f"{len(errors) - MAX_ERRORS} more errors are not shown"
-            kept[kept.index(last)] = replace(last, notes=(*last.notes, words))
-        return tuple(kept)
+        kept = _shortened(kept, [d for d in kept if d.is_error], MAX_ERRORS, "errors", self._errors >= MAX_FOUND)
+        return tuple(_shortened(kept, [d for d in kept if not d.is_error], MAX_LINTS, "warnings", False))
+
+
+def _shortened(
+    kept: list[Diagnostic], some: list[Diagnostic], most: int, noun: str, is_least: bool
+) -> list[Diagnostic]:
+    """All findings without those of `some` that are too many; the last that is kept says how many."""
+    if len(some) <= most:
+        return kept
+    last = some[most - 1]
+    dropped = set(map(id, some[most:]))
+    words = f"{'at least ' if is_least else ''}{len(some) - most} more {noun} are not shown"
+    shorter = [d for d in kept if id(d) not in dropped]
+    return [replace(d, notes=(*d.notes, words)) if d is last else d for d in shorter]
 
 
 def _idle_allows(
@@ -96,6 +136,18 @@ def _idle_allows(
                     column = text.find(code, text.rfind("#"))
                     start = source.line_starts[line - 1] + column
                     span = Span(source, start, start + len(code))
-                    help = (Help("take it away"),)
+                    edit = _without_allow(source, span, line)
+                    help = (Help("take it away", (edit,)),)
                     found.append(Diagnostic("W0509", f"`allow {code}` silences nothing", span, help=help))
     return found
+
+
+def _without_allow(source: Source, span: Span, line: int) -> Edit:
+    """The edit that takes a code out of an `allow`, or the whole comment where it is its only one."""
+    text = source.line(line)
+    comment = re.search(r"[ \t]*#\s*allow[\s,]+W\d{4}[ \t]*$", text)
+    first = source.line_starts[line - 1]
+    if comment:
+        return Edit(Span(source, first + comment.start(), first + len(text)), "")
+    before = source.text[first : span.start]
+    return Edit(Span(source, first + len(before.rstrip(" \t,")), span.end), "")

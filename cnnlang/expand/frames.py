@@ -117,7 +117,7 @@ class Frame:
         return span.inside(self.within)
 
     def evaluator(self, findings: Findings) -> Evaluator:
-        return Evaluator(FrameNames(self, findings), findings)
+        return Evaluator(FrameNames(self, findings), findings, self.within)
 
 
 @dataclass(slots=True)

@@ -11,11 +11,11 @@ from cnnlang.expand.findings import Abandon
 from cnnlang.expand.frames import ABSENT, UNKNOWN, Env, Frame, Naming, Number, SharedValue
 from cnnlang.expand.layers import Layers, Traces
 from cnnlang.expand.modules import Definition
-from cnnlang.expand.resolve import callee_of, parameters_of
+from cnnlang.expand.parameters import callee_of, parameters_of
 from cnnlang.ir import Node
 from cnnlang.ops.base import Op
 from cnnlang.program import Applied, Layer, Scope
-from cnnlang.signature import Value, show_value
+from cnnlang.signature import Value, show_short
 from cnnlang.source import Expansion
 from cnnlang.syntax import tree
 
@@ -101,7 +101,7 @@ class Instances(Layers):
                 frame.place(call.span),
             )
         shown = ", ".join(
-            [*(f"{k}={show_value(v)}" for k, v in values.items()), *(f"{k}={n.name}" for k, n in tensors.items())]
+            [*(f"{k}={show_short(v)}" for k, v in values.items()), *(f"{k}={n.name}" for k, n in tensors.items())]
         )
         within = Expansion(f"{definition.name}({shown})", frame.place(call.span))
         inner = Frame(Env(own=dict(tensors)), naming, base.module, entry, entry, within, replay)

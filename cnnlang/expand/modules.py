@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
+from itertools import count
 from pathlib import Path
 
-from cnnlang.diagnostics import Help
+from cnnlang.diagnostics import Edit, Help, Label
 from cnnlang.errors import FindingsError
 from cnnlang.expand.findings import Abandon, Findings
-from cnnlang.expand.suggest import did_you_mean
+from cnnlang.expand.removal import at
+from cnnlang.expand.suggest import did_you_mean, nearest
 from cnnlang.ops import OPERATORS
 from cnnlang.source import Source, Span
 from cnnlang.syntax import allowed, parse, read_source, tree
+from cnnlang.syntax.walk import walk
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +41,24 @@ class Module:
     source: Source
     file: tree.File
     definitions: dict[str, Definition] = field(default_factory=dict)
-    imported: dict[str, tree.ImportName] = field(default_factory=dict)
+    imported: dict[str, tree.ImportName] = field(default_factory=dict)  # also what could not be read
+    hidden: set[str] = field(default_factory=set)  # operators whose names are taken by a definition
 
     @property
     def own(self) -> list[Definition]:
         """What is defined here, in the order of the text."""
         return [d for d in self.definitions.values() if d.module is self]
+
+
+def outside_the_root(text: str, span: Span, findings: Findings) -> Abandon:
+    """Report E0310 for a file that an import or `labels` names."""
+    return findings.report(
+        "E0310",
+        f"{text} lies outside the root folder",
+        span,
+        notes=("the root is the folder of the file that is checked; links are followed first",),
+        help=(Help("move the file into the root, or name a wider root with --root"),),
+    )
 
 
 class Loader:
@@ -70,35 +85,45 @@ class Loader:
         for item in file.items:
             if isinstance(item, tree.Import):
                 self._import(item, module)
-            else:
+        for item in file.items:
+            if not isinstance(item, tree.Import):
                 self._define(item, module)
         return module
 
     def _define(self, item: tree.Block | tree.Net | tree.Variant, module: Module) -> None:
-        if self._is_free(item.name, module):
-            module.definitions[item.name.name] = Definition(item, module)
+        name = item.name.name
+        if name in OPERATORS:
+            module.hidden.add(name)
+            self.findings.report(
+                "E0306",
+                f"`{name}` is an operator; a definition cannot hide it",
+                item.name.span,
+                help=(_rename_all(item, module, f"{name}_block" if isinstance(item, tree.Block) else f"{name}_net"),),
+            )
+        elif name in module.definitions or name in module.imported:
+            self._defined_twice(item.name, module, imported=None)
+        else:
+            module.definitions[name] = Definition(item, module)
 
-    def _is_free(self, name: tree.Name, module: Module) -> bool:
-        taken = module.definitions.get(name.name)
-        if taken is not None:
-            place = taken.syntax.name.span if taken.module is module else module.imported[name.name].span
-            self.findings.report(
-                "E0306",
-                f"`{name.name}` is defined twice",
-                name.span,
-                notes=(f"the first is at {place}",),
-                help=(Help("give one of them another name"),),
-            )
-            return False
-        if name.name in OPERATORS:
-            self.findings.report(
-                "E0306",
-                f"`{name.name}` is an operator; a definition cannot hide it",
-                name.span,
-                help=(Help("choose another name"),),
-            )
-            return False
-        return True
+    def _defined_twice(self, name: tree.Name, module: Module, imported: tree.ImportName | None) -> None:
+        """Report a name that a definition or (`imported`) an import takes a second time."""
+        text = name.name
+        taken = {i.name.name for i in module.file.items if not isinstance(i, tree.Import)} | set(module.imported)
+        fresh = next(f for n in count(2) if (f := f"{text}_{n}") not in taken)
+        other = module.imported.get(text)
+        if imported is not None:
+            edit = _import_as(imported, fresh)
+        elif other is not None:  # the file's own definition keeps its name
+            edit = _import_as(other, fresh)
+        else:
+            edit = Edit(name.span, fresh)
+        self.findings.report(
+            "E0306",
+            f"`{text}` is defined twice",
+            name.span,
+            labels=(Label(other.span if other else module.definitions[text].syntax.name.span, "the other"),),
+            help=(Help(f"give one of them another name, as `{fresh}`", (edit,)),),
+        )
 
     def _import(self, item: tree.Import, module: Module) -> None:
         try:
@@ -107,44 +132,71 @@ class Loader:
             other = None
         for imported in item.names:
             name = imported.alias or imported.name
-            if other is None:  # its names are taken to exist, so that one error is not followed by many
-                module.imported[name.name] = imported
+            if name.name in module.imported:
+                self._defined_twice(name, module, imported)
+                continue
+            # a name that is not there is taken to exist, so that one error is not followed by many
+            module.imported[name.name] = imported
+            if other is None:
                 continue
             found = other.definitions.get(imported.name.name)
-            if found is None:
-                self.findings.report(
-                    "E0301",
-                    f"`{other.source.name}` has no block or net `{imported.name.name}`",
-                    imported.name.span,
-                    help=did_you_mean(imported.name.name, other.definitions, imported.name.span),
-                )
-            elif self._is_free(name, module):
-                module.definitions[name.name] = found
-                module.imported[name.name] = imported
+            if found is not None:
+                if name.name in OPERATORS:
+                    self._hides_an_operator(name, imported, module)
+                else:
+                    module.definitions[name.name] = found
+            elif imported.name.name not in other.imported and imported.name.name not in other.hidden:
+                self._no_such_name(imported, other, module)
+
+    def _hides_an_operator(self, name: tree.Name, imported: tree.ImportName, module: Module) -> None:
+        module.hidden.add(name.name)
+        fresh = f"{name.name}_block"
+        self.findings.report(
+            "E0306",
+            f"`{name.name}` is an operator; an import cannot hide it",
+            name.span,
+            help=(Help(f"give it another name: `{imported.name.name} as {fresh}`", (_import_as(imported, fresh),)),),
+        )
+
+    def _no_such_name(self, imported: tree.ImportName, other: Module, module: Module) -> None:
+        name = imported.name
+        near = nearest(name.name, other.definitions)
+        edits = [Edit(name.span, near)] if near else []
+        if near and imported.alias is None:
+            calls = (p for p in walk(module.file) if isinstance(p, tree.Call))
+            edits += [Edit(c.name.span, near) for c in calls if c.name.name == name.name]
+        help = Help(f"did you mean `{near}`?", tuple(edits)) if near else Help(_all_of(other))
+        self.findings.report(
+            "E0301", f"`{other.source.name}` has no block or net `{name.name}`", name.span, help=(help,)
+        )
 
     def _find(self, item: tree.Import, module: Module) -> Module | None:
         if isinstance(item.origin, tree.Name):
             return self._find_shipped(item.origin)
         span, text = item.origin.span, str(item.origin.value)
         if "\0" in text or not text:
-            raise self.findings.report("E0308", "an import needs the name of a file", span)
+            raise self.findings.report(
+                "E0308", "an import needs the name of a file", span, help=(Help('write for example `"blocks.cnn"`'),)
+            )
         folder = module.source.path.parent if module.source.path else self.root
         if module.source.name.startswith("std/"):
             raise self.findings.report("E0310", "what ships with cnnlang imports from `std` only", span)
         try:
             path = (folder / text).resolve()
         except (OSError, RuntimeError):
-            raise self.findings.report("E0308", f"no file {text}", span) from None
+            raise self.findings.report("E0308", f"there is no file {text}", span) from None
         if Path(text).is_absolute() or not path.is_relative_to(self.root):
+            raise outside_the_root(text, span, self.findings)
+        if path.is_dir():
             raise self.findings.report(
-                "E0310",
-                f"{text} lies outside the root folder",
-                span,
-                notes=("the root is the folder of the file that is checked; links are followed first",),
-                help=(Help("move the file into the root, or name a wider root with --root"),),
+                "E0308", f"{text} is a folder", span, help=(Help("name a file in it, as `blocks/resnet.cnn`"),)
             )
         if not path.is_file():
-            raise self.findings.report("E0308", f"no file {text}", span, help=_did_you_mean_file(text, path, span))
+            raise self.findings.report(
+                "E0308", f"there is no file {text}", span,
+                notes=("it is looked for beside the file that imports it",),
+                help=_did_you_mean_file(text, path, span),
+            )  # fmt: skip
         if path in self.reading:
             circle = [p.name for p in (*self.reading[self.reading.index(path) :], path)]
             raise self.findings.report(
@@ -184,6 +236,28 @@ class Loader:
         finally:
             self.reading.pop()
         return self.modules[path]
+
+
+def _import_as(imported: tree.ImportName, fresh: str) -> Edit:
+    """The edit that gives an import another name in this file."""
+    if imported.alias is not None:
+        return Edit(imported.alias.span, fresh)
+    return Edit(at(imported.name.span, imported.name.span.end), f" as {fresh}")
+
+
+def _rename_all(item: tree.Block | tree.Net | tree.Variant, module: Module, fresh: str) -> Help:
+    """The cure for a definition that hides an operator: another name, also where it is applied outside itself."""
+    edits = [Edit(item.name.span, fresh)]
+    for other in module.file.items:
+        if other is not item and not isinstance(other, tree.Import):
+            calls = (p for p in walk(other) if isinstance(p, tree.Call))
+            edits += [Edit(c.name.span, fresh) for c in calls if c.name.name == item.name.name]
+    return Help(f"choose another name, as `{fresh}`", tuple(edits))
+
+
+def _all_of(module: Module) -> str:
+    names = [f"`{d.name}`" for d in module.own][:10]
+    return f"it has {', '.join(names)}" if names else "it defines nothing"
 
 
 def _did_you_mean_file(text: str, path: Path, span: Span) -> tuple[Help, ...]:

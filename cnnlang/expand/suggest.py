@@ -17,6 +17,8 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     plain = name.lower().replace("_", "")
     if plain in by_plain:
         return by_plain[plain]
+    if len(plain) > 100:  # no name is so long, and comparing would take its time
+        return None
     close = get_close_matches(plain, by_plain, n=1, cutoff=0.6 if len(plain) > 3 else 0.5)
     return by_plain[close[0]] if close else None
 
