@@ -6,15 +6,26 @@ All of them read the same `Diagnostic`; none of them knows a code.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
-
-from cnnlang.render.full import render_full
-from cnnlang.render.line import render_concise, render_github
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cnnlang.diagnostics import Diagnostic
+    from cnnlang.render.full import render_full
+    from cnnlang.render.line import render_concise, render_github
 
 __all__ = ["FORMATS", "count", "render", "render_concise", "render_full", "render_github"]
+
+
+# imported when there is something to show
+_HOMES = {"render_full": "full", "render_concise": "line", "render_github": "line"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"cnnlang.render.{_HOMES[name]}"), name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
 
 
 def count(diagnostics: Sequence[Diagnostic]) -> str:
@@ -30,14 +41,20 @@ def render(diagnostics: Sequence[Diagnostic], format: str, color: bool = False) 
 
 
 def _full(diagnostics: Sequence[Diagnostic], color: bool) -> str:
+    from cnnlang.render.full import render_full
+
     return "\n\n".join(render_full(d, color) for d in diagnostics)
 
 
 def _concise(diagnostics: Sequence[Diagnostic], color: bool) -> str:
+    from cnnlang.render.line import render_concise
+
     return "\n".join(map(render_concise, diagnostics))
 
 
 def _github(diagnostics: Sequence[Diagnostic], color: bool) -> str:
+    from cnnlang.render.line import render_github
+
     return "\n".join(map(render_github, diagnostics))
 
 
