@@ -72,10 +72,11 @@ def random_weights(graph: Graph, seed: int = 0) -> dict[str, NDArray[np.float32]
 
 def random_inputs(graph: Graph, sizes: Mapping[str, int], seed: int = 0) -> Arrays:
     """An array for each input of a graph, with sizes for what is symbolic."""
-    return tuple(
-        generator(seed, str(number)).normal(size=bind_type(node.type, dict(sizes)).shape).astype(np.float32)
-        for number, node in enumerate(graph.inputs)
-    )
+    drawn = []
+    for number, node in enumerate(graph.inputs):
+        shape = [int(str(size)) for size in bind_type(node.type, dict(sizes)).shape]
+        drawn.append(generator(seed, str(number)).normal(size=shape).astype(np.float32))
+    return tuple(drawn)
 
 
 def run_numba(

@@ -20,7 +20,9 @@ from cnnlang.passes import PASSES, Fused, check, fold_batch_norm, fuse_activatio
 from tests.helpers import apply, random_inputs, random_weights
 
 FILE = Path(__file__).parent / "fixtures" / "passes.md"
-SECTION = re.compile(r"^## (.+)\n(?P<cnn>```cnn\n[^`]*```\n)(?P<more>```cnn more\n[^`]*```\n)?```graph\n([^`]*)```\n", re.M)
+SECTION = re.compile(
+    r"^## (.+)\n(?P<cnn>```cnn\n[^`]*```\n)(?P<more>```cnn more\n[^`]*```\n)?```graph\n([^`]*)```\n", re.M
+)
 
 
 def fixtures() -> list[tuple[str, Graph, str]]:

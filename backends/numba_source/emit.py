@@ -54,7 +54,7 @@ def emit_graph(graph: Graph, about: Metadata | None = None) -> str:
     inputs = _inputs(graph, taken)
     names = name_values([n for n, _, _ in planned.steps], graph, inputs, taken)
     prepare = Prepare()
-    steps = [*check_inputs(inputs), *step_lines(planned, graph.outputs, names, prepare)]
+    steps = list(step_lines(planned, graph.outputs, names, prepare))
     layers = prepare.lines
     if prepare.fixed:
         constants["FIXED"] = prepare.fixed
@@ -69,6 +69,7 @@ def emit_graph(graph: Graph, about: Metadata | None = None) -> str:
         default="" if graph.weights else "=None",
         parameters=", ".join(inputs.values()),
         signature=_signature(graph, inputs),
+        inputs=list(check_inputs(inputs)),
         steps=steps,
         functions=functions,
     )
