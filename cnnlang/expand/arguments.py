@@ -21,6 +21,7 @@ EXAMPLES = {
     "groups": "1", "r": "2", "start": "0", "stop": "1", "before": "0", "after": "0", "mean": "0.5",
     "normalize.std": "0.5", "lr": "0.01", "epochs": "5", "every": "10", "at": "[30, 60]", "gamma": "0.95",
     "pixels": "2", "degrees": "10", "low": "0.9", "high": "1.1", "std": "0.02", "down": "1", "right": "1",
+    "brightness.amount": "0.2", "contrast.amount": "0.2", "saturation.amount": "0.2",
 }  # fmt: skip
 
 # The same for the parameters of blocks, by what they are mostly called.
