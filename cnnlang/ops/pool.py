@@ -112,6 +112,31 @@ class MaxPool(Pool):
     torch = "F.max_pool2d({x}, {kernel}, {stride}, {pad}, {dilation}, ceil_mode={ceil})"
 
 
+@op("minpool", "min_pool", "MinPool2d", "MinPooling2D")
+class MinPool(Pool):
+    """The smallest number in each window.
+
+    ::
+
+        y[c, i, j] = min over u, v of x[c, i*stride + u*dilation - top, j*stride + v*dilation - left]
+
+    Padding counts as +inf, and is at most half the window. It is the erosion of image processing; minpool(x) is
+    -maxpool(-x).
+
+    Shapes: as for `maxpool`. `stride` is the kernel's size unless written.
+
+    Examples
+    --------
+    minpool(2)
+    minpool(3, stride=1, pad="same")
+
+    Source: mathematical morphology (Serra 1982); PyTorch has it as -F.max_pool2d(-x).
+    """
+
+    start, step, over = math.inf, "min(acc, x)", "min"
+    torch = "-F.max_pool2d(-{x}, {kernel}, {stride}, {pad}, {dilation}, ceil_mode={ceil})"
+
+
 @op("avgpool", "AvgPool2d", "AvgPool2D", "AveragePooling2D", "AveragePool", "avg_pool", "SpatialAveragePooling")
 class AvgPool(Pool):
     """The average of each window.
