@@ -356,7 +356,7 @@ def test_macs(name: str, given_arguments: dict[str, Any], shape: tuple[int, ...]
     assert make(name, **given_arguments).macs(TensorType(shape)) == macs
 
 
-def torch_layer(name: str, op: Any) -> torch.nn.Module:
+def torch_layer(name: str) -> torch.nn.Module:
     """PyTorch's layer for the random layer of `test_weights_begin_as_in_pytorch` on 6 channels."""
     layers: dict[str, functools.partial[torch.nn.Module]] = {
         "conv": functools.partial(torch.nn.Conv2d, 6, 4, (3, 2), groups=2),
@@ -386,11 +386,11 @@ def torch_layer(name: str, op: Any) -> torch.nn.Module:
 def test_weights_begin_as_in_pytorch(op: Op) -> None:
     specs = op.weights(TensorType((2, 6) if op.name == "dense" else (2, 6, 9, 9)))
     torch.manual_seed(0)
-    layer = torch_layer(op.name, op)
+    layer = torch_layer(op.name)
     state = {n: t for n, t in layer.state_dict().items() if n != "num_batches_tracked"}
     assert [(spec.name, spec.shape) for spec in specs] == [(n, tuple(t.shape)) for n, t in state.items()]
     assert {spec.name for spec in specs if spec.trained} == {n for n, _ in layer.named_parameters()}
-    samples = {n: torch.stack([torch_layer(op.name, op).state_dict()[n] for _ in range(200)]) for n in state}
+    samples = {n: torch.stack([torch_layer(op.name).state_dict()[n] for _ in range(200)]) for n in state}
     for spec in specs:
         kind, value = spec.init
         drawn = samples[spec.name].numpy()

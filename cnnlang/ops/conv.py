@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cnnlang.dims import Dim
 from cnnlang.errors import OperatorError
 from cnnlang.ir import TensorType
 from cnnlang.ops.base import Op, WeightSpec, need_map, op
+from cnnlang.ops.divide import divisor, need_divisor
+from cnnlang.ops.kernel import MAX_FIXED, FixedKernel, depth_of
 from cnnlang.ops.window import Padding, Pads, Windowed, even_kernel, padded, show_pair, slide
-from cnnlang.signature import Amount, Count, Flag, Kind, Number, Size, Value, is_number, show_number, synonyms
+from cnnlang.signature import Amount, Count, Flag, Kind, Number, Size, Value, synonyms
 
 if TYPE_CHECKING:
     from cnnlang.ops.base import Array
-
-MAX_FIXED = 2**24  # numbers in a kernel that a file fixes, once it is repeated for every pair of channels
 
 CONV_ARGUMENTS = synonyms(
     channels="filters out_channels num_output num_filter num_filters features out_planes nb_filter",
@@ -32,52 +33,12 @@ CONV_ARGUMENTS = synonyms(
 )
 
 
-def _rows(value: Value, depth: int) -> tuple[list[Any], tuple[int, ...]]:
-    """A nested list of numbers of a depth, as floats, and its sizes; ValueError where it is ragged or empty."""
-    if not isinstance(value, list | tuple) or not value:
-        raise ValueError
-    if depth == 1:
-        if not all(is_number(v) for v in value):
-            raise ValueError
-        return [float(v) for v in value], (len(value),)
-    inside = [_rows(v, depth - 1) for v in value]
-    if len({sizes for _, sizes in inside}) > 1:
-        raise ValueError
-    return [rows for rows, _ in inside], (len(value), *inside[0][1])
-
-
-def _depth(value: Value) -> int:
-    depth = 0
-    while isinstance(value, list | tuple) and depth < 5:
-        value, depth = value[0] if value else None, depth + 1
-    return depth
-
-
-def _kernel(value: Value) -> list[Any] | None:
-    if value is None:
-        return None
-    depth = _depth(value)
-    if depth not in (2, 4):
-        raise ValueError
-    return _rows(value, depth)[0]
-
-
-def _show_kernel(value: Any) -> str:
-    if value is None:
-        return "none"
-    return f"[{', '.join(map(_show_kernel, value))}]" if isinstance(value, list) else show_number(value)
-
-
 def _bias(value: Value) -> bool | None:
     if value is not None and not isinstance(value, bool):
         raise ValueError
     return value
 
 
-FixedKernel = Annotated[
-    list[Any] | None,
-    Kind("none, rows of numbers such as [[1, 0], [0, 1]], or [output][input][row][column]", _kernel, _show_kernel),
-]
 # none is "not written": then a layer has a bias unless its kernel is fixed
 OptionalBias = Annotated[bool | None, Kind("true or false", _bias, lambda v: "false" if v is False else "true")]
 
@@ -100,13 +61,13 @@ class Convolution(Windowed):
     counts_depth = True
     fill: float = 0.0
 
+    @abstractmethod
     def outputs(self, x: TensorType) -> int:
         """The channels that it makes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def parts(self, x: TensorType) -> int:
         """The groups into which it divides the channels."""
-        raise NotImplementedError
 
     @property
     def has_bias(self) -> bool:
@@ -115,7 +76,7 @@ class Convolution(Windowed):
     def validate(self) -> None:
         if self.weight is None:
             return
-        rows = self.weight if _depth(self.weight) == 2 else self.weight[0][0]
+        rows = self.weight if depth_of(self.weight) == 2 else self.weight[0][0]
         size = (len(rows), len(rows[0]))
         if size != self.kernel:
             given, needed = f"{size[0]}x{size[1]}", f"{self.kernel[0]}x{self.kernel[1]}"
@@ -140,13 +101,13 @@ class Convolution(Windowed):
         if math.prod(shape) > MAX_FIXED:
             message = f"`{self.name}`: a fixed kernel of {list(shape)} would hold more than {MAX_FIXED:,} numbers"
             raise OperatorError("E0311", message, argument="weight", help="use fewer channels, or groups of them")
-        return self.weight if _depth(self.weight) == 4 else [[self.weight] * shape[1]] * shape[0]
+        return self.weight if depth_of(self.weight) == 4 else [[self.weight] * shape[1]] * shape[0]
 
     def result(self, *inputs: TensorType) -> TensorType:
         x = inputs[0]
         need_map(self, x)
-        self._check_groups(x)
-        if self.weight is not None and _depth(self.weight) == 4:
+        need_divisor(self, "groups", self.parts(x), x, self.outputs(x))
+        if self.weight is not None and depth_of(self.weight) == 4:
             given = (len(self.weight), len(self.weight[0]))
             if given != self.weight_shape(x)[:2]:
                 needed = list(self.weight_shape(x))
@@ -154,9 +115,6 @@ class Convolution(Windowed):
                 cure = "write [output][input/groups][row][column], or rows alone, which serve every pair of channels"
                 raise OperatorError("E0305", message, argument="weight", help=cure)
         return TensorType((x.batch, self.outputs(x), *self.windows(x)))
-
-    def _check_groups(self, x: TensorType) -> None:
-        """Raise E0206 where groups do not divide the channels."""
 
     def macs(self, *inputs: TensorType) -> Dim:
         x = inputs[0]
@@ -167,11 +125,10 @@ class Convolution(Windowed):
     def reference(self, *inputs: Array) -> Array:
         """Cross-correlation, as matrices: a window's cells are a column, an output channel's kernel is a row."""
         x, weight, *bias = inputs
-        type = TensorType(x.shape)
-        batch, _, _, _ = x.shape
+        x_type, batch = TensorType(x.shape), x.shape[0]
         out, into, kh, kw = weight.shape
-        groups = self.parts(type)
-        seen = slide(padded(x, self.pads(type), self.fill), self.kernel, self.stride, self.dilation)
+        groups = self.parts(x_type)
+        seen = slide(padded(x, self.pads(x_type), self.fill), self.kernel, self.stride, self.dilation)
         rows, columns = seen.shape[2:4]
         cells = seen.reshape(batch, groups, into, rows, columns, kh, kw).transpose(0, 1, 2, 5, 6, 3, 4)
         cells = cells.reshape(batch, groups, into * kh * kw, rows * columns)
@@ -231,9 +188,6 @@ class Conv(Convolution):
 
     def parts(self, x: TensorType) -> int:
         return self.groups
-
-    def _check_groups(self, x: TensorType) -> None:
-        need_divisor(self, "groups", self.groups, x, self.channels)
 
 
 @op("depthwise", "DepthwiseConv2D", "DepthwiseConv2d", "depthwise_conv", "SeparableConv2D", "ConvolutionDepthwise")
@@ -408,26 +362,3 @@ class Deconv(Op):
                 canvas[:, :, u * dh : below : sh, v * dw : right_of : sw] += stamp
         y = canvas[:, :, top : canvas.shape[2] - bottom, left : canvas.shape[3] - right]
         return y + bias[0][:, None, None] if bias else y
-
-
-class Cure(TypedDict):
-    """What `OperatorError` says of how to mend an argument."""
-
-    help: str
-    replacement: str
-
-
-def divisor(parts: int, *counts: int) -> Cure:
-    """The cure where `parts` does not divide all counts: the numbers that do, and the largest of them below it."""
-    common = math.gcd(*counts)
-    divisors = [d for d in range(1, min(common, 4096) + 1) if common % d == 0]
-    shown = ", ".join(map(str, divisors[:8])) + (", ..." if len(divisors) > 8 else "")
-    text = f"write one of {shown}" if len(divisors) > 1 else "only 1 divides"
-    return {"help": text, "replacement": str(max(d for d in divisors if d == 1 or d < parts))}
-
-
-def need_divisor(operator: Op, argument: str, parts: int, x: TensorType, *others: int) -> None:
-    """Raise E0206 unless `parts` divides the channels of a value (the other counts only shape the help)."""
-    if x.channels % parts:
-        message = f"`{operator.name}`: {argument}={parts} must divide the {x.channels} channels of {x}"
-        raise OperatorError("E0206", message, argument=argument, **divisor(parts, x.channels, *others))

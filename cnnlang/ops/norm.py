@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cnnlang.errors import OperatorError
 from cnnlang.ir import TensorType
 from cnnlang.ops.base import Op, WeightSpec, need_map, op
-from cnnlang.ops.conv import need_divisor
+from cnnlang.ops.divide import need_divisor
 from cnnlang.ops.elementwise import by_channel
 from cnnlang.signature import Count, NotNegative, Number, Unit, per_channel, synonyms
 

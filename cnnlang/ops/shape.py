@@ -8,7 +8,7 @@ from cnnlang.dims import Dim
 from cnnlang.errors import OperatorError
 from cnnlang.ir import TensorType
 from cnnlang.ops.base import Op, need_map, op
-from cnnlang.ops.conv import need_divisor
+from cnnlang.ops.divide import need_divisor
 from cnnlang.ops.window import Sides, show_sides
 from cnnlang.signature import Count, Natural, Number, Size, choice, synonyms
 
