@@ -272,6 +272,7 @@ def test_cures_show_what_is_new_what_takes_a_place_and_what_goes() -> None:
         Help("flatten first", (Edit(Span(text, before.start, before.start), "flatten -> "),)),
         Help("flatten first", (Edit(at(text, "dense(10)"), "flatten -> dense(10)"),)),
         Help("take it away", (Edit(dead, ""),)),
+        Help("take its words away", (Edit(at(text, "dead"), ""),)),
         Help("two lines", (Edit(at(text, "rlu"), "relu\n  tanh"),)),
     )
     rows = render_full(Diagnostic("E0301", "m", at(text, "rlu"), help=helps)).splitlines()[5:]
@@ -289,6 +290,9 @@ def test_cures_show_what_is_new_what_takes_a_place_and_what_goes() -> None:
         " 4 |   flatten -> dense(10)",
         "   |   ++++++++++",
         "   = help: take it away",
+        "   |",
+        " 3 -   dead",
+        "   = help: take its words away",
         "   |",
         " 3 -   dead",
         "   = help: two lines",

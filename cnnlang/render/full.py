@@ -109,12 +109,15 @@ def _mended(cure: Help, gutter: Gutter, shown: Source | None) -> list[str]:
 
 
 def _whole_lines(edit: Edit) -> range:
-    """The numbers of the lines that an edit takes away."""
+    """The numbers of the lines of which an edit leaves nothing."""
     source, span = edit.span.source, edit.span
-    first, last = span.line, source.position(span.end)[0]
-    starts = source.line_starts
-    whole = span.start < span.end and span.start == starts[first - 1] and span.end == starts[last - 1]
-    return range(first, last) if whole and not edit.text else range(0)
+    (first, column), (last, end_column) = source.position(span.start), source.position(span.end)
+    before, after = source.line(first)[: column - 1], source.line(last)[end_column - 1 :]
+    if edit.text or not span.text.strip() or before.strip():
+        return range(0)
+    if end_column == 1 and last > first:  # its last line end goes too, and the next line stays
+        return range(first, last)
+    return range(0) if after.strip() else range(first, last + 1)
 
 
 def _changes(after: Source, edits: list[Edit]) -> tuple[list[Mark], set[int]]:
