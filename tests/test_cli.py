@@ -112,6 +112,7 @@ def test_no_command_shows_the_help(cnn: Run) -> None:
             ["check", "a.cnn", "--set", "classes=in.channels"],
             "error: --set classes=in.channels: nothing has sizes here",
         ),
+        (["check", "--fix", "-"], "error: --fix changes files, and - is standard input"),
         (["explain", "E9999"], "error: there is no code `E9999`"),
         (["explain"], "error: explain needs a code"),
         (["ops", "konv"], "error: there is no operator `konv`; did you mean `conv`?"),

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from cnnlang import analysis
 from cnnlang.api import Net, load, loads
+from cnnlang.dims import Dim
 from cnnlang.interpret import interpret
 from cnnlang.receptive import receptive_fields
 from cnnlang.render.display import display_width
@@ -20,6 +22,7 @@ from cnnlang.summary.data import summary_csv, summary_json
 from cnnlang.summary.grid import Grid, fold
 from cnnlang.summary.table import amount, compare_markdown, compare_table, summary_markdown, summary_table
 from cnnlang.weights import initialise
+from tests.strategies import networks
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -285,6 +288,23 @@ def test_folding_changes_no_total(depth: int | None) -> None:
     summary = made.summary(depth)
     assert sum(r.params for r in summary.rows) == made.params
     assert sum(int(str(r.macs)) for r in summary.rows) == made.macs
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@given(networks())
+def test_rows_add_up_to_the_totals_of_any_network(text: str) -> None:
+    made = loads(text)
+    summary = made.summary()
+    nodes = [n for n in made.graph.nodes if not n.op.is_weight]
+    assert len(summary.rows) == len(nodes)
+    assert sorted(str(r.type) for r in summary.rows) == sorted(str(n.type) for n in nodes)
+    for rows_ in (summary.rows, made.summary(1).rows, made.summary(2).rows):
+        total: Dim = 0
+        for row in rows_:
+            total = total + row.macs
+        assert (sum(r.params for r in rows_), total) == (made.params, made.macs)
+        assert sum(r.steps for r in rows_) == len(nodes)
+    assert str(summary).count("\n") == len(nodes) + 9 + (made.params_train != made.params) + bool(summary.symbols)
 
 
 # --- forms ------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import click
 
 from cnnlang.cli.options import choose_net, files_argument, find_files
 from cnnlang.cli.output import put, say, wants_color
-from cnnlang.errors import FindingsError
+from cnnlang.errors import FindingsError, UsageError
 
 if TYPE_CHECKING:
     from cnnlang.diagnostics import Diagnostic
@@ -45,8 +45,11 @@ def command(
     found: list[Diagnostic] = []
     nets = with_findings = 0
     names = find_files(files)
+    if fix and "-" in names:
+        msg = "--fix changes files, and - is standard input"
+        raise UsageError(msg)
     for name in names:
-        if fix and name != "-":
+        if fix:
             from cnnlang.cli.fix import fix_file
 
             fix_file(name, net, overrides, root)
