@@ -1,0 +1,1 @@
+"""Measurements, each with the machine it was taken on. They write `benchmarks/results.md`."""
