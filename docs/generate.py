@@ -1,6 +1,6 @@
 """Write the pages that follow from the registries: operators, sections, codes.
 
-    python docs/generate.py [--check]
+python docs/generate.py [--check]
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from cnnlang.program import Program
 
 
 def torch_module(program: Program, weights: Mapping[str, NDArray[Any]]) -> torch.nn.Module:
-    """The emitted module with weights, in evaluation mode; its names and shapes are the graph's, no more and no less."""
+    """The emitted module with weights, for evaluation; its names and shapes are the graph's, no more and no less."""
     space: dict[str, Any] = {"__name__": "emitted"}
     exec(compile(emit(program), "<torch source>", "exec"), space)
     module: torch.nn.Module = space[program.name]()

@@ -1,8 +1,8 @@
 """Random networks: texts of valid programs, and the mutations that break them.
 
-A network is written line by line while its shapes are followed with the operators' own shape rules, so that what is drawn
-is valid by construction; the text is then checked like a user's. Every operator in the registry is drawn, with arguments
-of the kinds that it declares: a new operator is tested by existing.
+A network is written line by line while its shapes are followed with the operators' own shape rules, so that what is
+drawn is valid by construction; the text is then checked like a user's. Every operator in the registry is drawn, with
+arguments of the kinds that it declares: a new operator is tested by existing.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Writer:
 
     def step(self, type: TensorType) -> tuple[str, TensorType]:
         """One line of a body, and the shape after it."""
-        kinds = ["layer"] * 5 + ["residual", "concat", "merge", "repeat", "loop", "if", "group", "block", "shared", "recall"]
+        kinds = "residual concat merge repeat loop if group block shared recall".split() + ["layer"] * 5
         match self.draw(st.sampled_from(kinds)):
             case "residual":
                 return f"add {{ | {self.keeping(type)} | in }}", type
@@ -133,7 +133,8 @@ class Writer:
                 steps = self.keeping(type)
                 return f"for _ in range({self.draw(st.integers(1, 2))}) {{ {steps} }}", type
             case "if":
-                test = self.draw(st.sampled_from(["in.channels > 2", "1 == 1 and not false", f"in.channels == {type.channels}"]))
+                tests = ["in.channels > 2", "1 == 1 and not false", f"in.channels == {type.channels}"]
+                test = self.draw(st.sampled_from(tests))
                 return f"if {test} {{ {self.keeping(type)} }} else {{ relu }}", type
             case "group":
                 return f"group {self.fresh('part')} {{ {self.keeping(type)} -> relu }}", type
@@ -167,7 +168,8 @@ class Writer:
                     f"    | if in.channels != width {{ conv(width, 1) }}\n  }}\n  relu\n}}"
                 )
                 width = self.draw(st.integers(1, 5))
-                return f"{name}({width}) * {self.draw(st.integers(1, 2))}", TensorType((type.batch, width, *type.shape[2:]))
+                result = TensorType((type.batch, width, *type.shape[2:]))
+                return f"{name}({width}) * {self.draw(st.integers(1, 2))}", result
             case "bottleneck":
                 self.blocks.append(
                     f"block {name}(width) {{\n  {{ conv(2*width, 1) -> relu6 }} * 2\n"

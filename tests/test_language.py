@@ -37,7 +37,7 @@ def output(p: Program) -> str:
     return str(p.graph.outputs[0].type)
 
 
-# --- flow ---------------------------------------------------------------------------------------------------------------
+# --- flow -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_line_goes_on_from_the_line_before() -> None:
@@ -150,7 +150,7 @@ def test_an_output_is_called_by_its_name() -> None:
     assert net("  relu").graph.output_names == ("output",)
 
 
-# --- names of weights -----------------------------------------------------------------------------------------------------
+# --- names of weights -------------------------------------------------------------------------------------------------
 
 
 NAMES = {
@@ -202,7 +202,7 @@ def test_a_label_renames_no_other_layer() -> None:
         assert paths(net("  " + " -> ".join(calls))) == [p if k != i else "x" for k, p in enumerate(plain)]
 
 
-# --- compile-time values ----------------------------------------------------------------------------------------------------
+# --- compile-time values ----------------------------------------------------------------------------------------------
 
 
 VALUES = {
@@ -246,7 +246,8 @@ def test_overrides_reach_a_variants_base() -> None:
 
 
 def test_a_variants_sections_take_the_place_of_its_bases() -> None:
-    text = 'net B(c) { input x: [N, 1, 8, 8]\n conv(c, 1)\n meta { source = "b" } }\nnet A = B(3) { meta { source = "a" } }'
+    base = 'net B(c) { input x: [N, 1, 8, 8]\n conv(c, 1)\n meta { source = "b" } }'
+    text = base + '\nnet A = B(3) { meta { source = "a" } }'
     assert program(text).meta == {"source": "a"}
 
 

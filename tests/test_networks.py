@@ -88,7 +88,8 @@ def mutated(text: str, data: st.DataObject) -> str:
             case "misspell":
                 tokens[i] = tokens[i][1:] + "e"
             case "insert":
-                tokens[i] += data.draw(st.sampled_from([" ->", " {", "}", "(", ")", " |", ' "', " as x", " * 3", " # ", " in", "\n"]))
+                strays = [" ->", " {", "}", "(", ")", " |", ' "', " as x", " * 3", " # ", " in", "\n"]
+                tokens[i] += data.draw(st.sampled_from(strays))
     return "".join(tokens)
 
 

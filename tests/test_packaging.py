@@ -33,7 +33,8 @@ def test_every_package_is_listed() -> None:
 
 
 def test_every_data_file_is_matched_by_a_glob() -> None:
-    matched = {p for package, globs in SETUPTOOLS["package-data"].items() for g in globs for p in folder(package).glob(g)}
+    globs = [(folder(package), g) for package, found in SETUPTOOLS["package-data"].items() for g in found]
+    matched = {p for start, pattern in globs for p in start.glob(pattern)}
     present = {
         p
         for package in SETUPTOOLS["packages"]
