@@ -232,14 +232,25 @@ class Declared:
             if f.name not in values:
                 forms[f.name] = forms[f.same_as] if f.same_as else f.default
                 continue
-            try:
-                forms[f.name] = f.kind.convert(values[f.name])
-            except (ValueError, TypeError, OverflowError):
-                message = f"`{f.name}` of `{cls.name}` must be {f.kind.words}, not {show_short(values[f.name])}"
-                raise OperatorError("E0305", message, argument=f.name) from None
+            forms[f.name] = cls.form(f, values[f.name])
         made = cls(**forms)
         made.validate()
         return made
+
+    @classmethod
+    def form(cls, field: Field, value: Value) -> Any:
+        """A value of the language in the form of one argument.
+
+        Raises
+        ------
+        OperatorError
+            E0305, with the argument's name, for a value that may not stand there.
+        """
+        try:
+            return field.kind.convert(value)
+        except (ValueError, TypeError, OverflowError):
+            message = f"`{field.name}` of `{cls.name}` must be {field.kind.words}, not {show_short(value)}"
+            raise OperatorError("E0305", message, argument=field.name) from None
 
     def validate(self) -> None:
         """Raise `OperatorError` where arguments contradict each other."""

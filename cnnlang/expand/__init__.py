@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,6 @@ from cnnlang.expand.assemble import assemble
 from cnnlang.expand.findings import Findings
 from cnnlang.expand.instances import base_of
 from cnnlang.expand.modules import Definition, Loader, Module
-from cnnlang.expand.parameters import parameters_of
 from cnnlang.expand.recursion import report_recursion
 from cnnlang.expand.resolve import Resolver
 from cnnlang.expand.suggest import nearest
@@ -83,7 +83,7 @@ def check(
     loader = Loader(folder, findings)
     module: Module | None = None
     programs: dict[str, Program] = {}
-    with _deep_recursion(), findings.bounded():
+    with _deep_recursion(), _collector_paused(), findings.bounded():
         module = loader.load(source)
         if module is not None:
             _resolve(module, loader, findings)
@@ -158,11 +158,11 @@ def _expand(
 ) -> dict[str, Program]:
     programs = {}
     wanted = [d for d in _nets(module) if net in (None, d.name)]
-    known = {p.name.name for d in wanted for p in parameters_of(d)} | {s for d in wanted for s in _sizes(d)}
+    known = {p.name.name for d in wanted for p in d.parameters} | {s for d in wanted for s in _sizes(d)}
     for name in overrides:
         _require(name, "parameter", sorted(known), module.source)
     for definition in wanted:
-        unbound = [p.name.name for p in parameters_of(definition) if p.default is None and p.name.name not in overrides]
+        unbound = [p.name.name for p in definition.parameters if p.default is None and p.name.name not in overrides]
         if unbound:
             if net is not None:
                 msg = f"net {net} needs {', '.join(unbound)}: give {'it' if len(unbound) == 1 else 'them'} with --set"
@@ -179,6 +179,18 @@ def _sizes(definition: Definition) -> Iterator[str]:
     for statement in base_of(definition).syntax.body:  # type: ignore[union-attr]  # a base is never a variant
         if isinstance(statement, tree.Input):
             yield from (p.name for d in statement.shape for p in walk(d) if isinstance(p, tree.Name) and p.name != "N")
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Expanding makes many objects and hardly a cycle; looking for cycles would take a third of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager

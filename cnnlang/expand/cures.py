@@ -1,31 +1,37 @@
-"""The cures that the expander prints: where an operator's error stands in the text, and the edits that mend it."""
+"""The cures of an operator's own errors: where they stand in the text, and the edits that mend them."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from cnnlang.diagnostics import Edit, Help, Label
+from cnnlang.diagnostics import Edit, Help
+from cnnlang.dims import Term, substitute, variables
+from cnnlang.errors import OperatorError
 from cnnlang.expand.frames import ABSENT, UNKNOWN
+from cnnlang.expand.removal import at, end_of_line, remove_argument
+from cnnlang.expand.removal import remove_step as remove_span
+from cnnlang.expand.value_cures import value_cure
+from cnnlang.ir import TensorType
+from cnnlang.ops import OPERATORS
+from cnnlang.ops.conv import Conv
+from cnnlang.ops.pool import AdaptiveAvgPool, GlobalPool, Pool
+from cnnlang.ops.shape import Flatten
 from cnnlang.signature import Value, is_int
 from cnnlang.source import Span
 from cnnlang.syntax import tree
+from cnnlang.syntax.walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cnnlang.errors import OperatorError
-    from cnnlang.expand.findings import Abandon, Findings
-    from cnnlang.expand.frames import Frame
     from cnnlang.ir import Node
     from cnnlang.ops.base import Op
-    from cnnlang.program import Trace
+
+    Inputs = Sequence[tuple[tree.Input, Node]]
 
 TRAIL = 4
-
-
-def at(span: Span, offset: int) -> Span:
-    """The empty span at an offset, for an insertion."""
-    return Span(span.source, offset, offset)
+MULTIPLES = (2, 3, 4, 6, 8, 12, 16, 32, 64, 128)
 
 
 def trail(node: Node) -> tuple[str, ...]:
@@ -43,17 +49,24 @@ def trail(node: Node) -> tuple[str, ...]:
     return (f"the shapes that led here: {' -> '.join(reversed(steps))}",)
 
 
+def remove_step(call: tree.Call) -> tuple[Edit, ...]:
+    """The edit that takes a step away, with its arrow."""
+    return (remove_span(call.span),)
+
+
+# --- arguments --------------------------------------------------------------------------------------------------------
+
+
 def argument_span(call: tree.Call | tree.Merge, argument: str | None) -> Span:
-    """The value of an argument as written; the call's name where it is not written."""
-    written = _written(call, argument)
+    """The value of an argument as written; the call where it is not written."""
+    written = written_argument(call, argument)
     if written is not None:
         return written.value.span
     return call.span if isinstance(call, tree.Call) else call.name.span
 
 
-def _written(call: tree.Call | tree.Merge, argument: str | None) -> tree.Argument | None:
-    from cnnlang.ops import OPERATORS
-
+def written_argument(call: tree.Call | tree.Merge, argument: str | None) -> tree.Argument | None:
+    """The argument of a call that binds a field of its operator."""
     if argument is None:
         return None
     names = [f.name for f in OPERATORS[call.name.name].fields()] if call.name.name in OPERATORS else []
@@ -63,27 +76,9 @@ def _written(call: tree.Call | tree.Merge, argument: str | None) -> tree.Argumen
     return None
 
 
-def operator_help(error: OperatorError, call: tree.Call | tree.Merge, value: Node) -> tuple[Help, ...]:
-    """The cures of an operator's error, with edits where it says what to write."""
-    foreign = _foreign_habit(call, value)
-    if foreign:
-        return foreign
-    edits: tuple[Edit, ...] = ()
-    text = error.help
-    if error.before is not None:
-        edits = (Edit(at(call.span, call.span.start), f"{error.before} -> "),)
-        text = text or f"put `{error.before}` before it"
-    elif error.instead is not None:
-        edits = (Edit(call.span, error.instead),)
-        text = text or f"write `{error.instead}`"
-    elif error.replacement is not None and error.argument is not None:
-        edits = (_argument_edit(call, error.argument, error.replacement),)
-        text = text or f"write `{error.argument}={error.replacement}`"
-    return (Help(text, edits),) if text else ()
-
-
-def _argument_edit(call: tree.Call | tree.Merge, argument: str, replacement: str) -> Edit:
-    written = _written(call, argument)
+def argument_edit(call: tree.Call | tree.Merge, argument: str, replacement: str) -> Edit:
+    """The edit that gives an argument a value, written or not."""
+    written = written_argument(call, argument)
     if written is not None:
         return Edit(written.value.span, replacement)
     if call.arguments:
@@ -93,38 +88,138 @@ def _argument_edit(call: tree.Call | tree.Merge, argument: str, replacement: str
     return Edit(Span(call.span.source, end, call.span.end if has_parentheses else end), f"({argument}={replacement})")
 
 
-def _foreign_habit(call: tree.Call | tree.Merge, value: Node) -> tuple[Help, ...]:
+def refused_value(error: OperatorError, call: tree.Call | tree.Merge, value: Value, x: Node) -> tuple[Help, ...]:
+    """The cures of a value that an argument cannot have (E0305)."""
+    written = written_argument(call, error.argument)
+    foreign = _foreign_order(call, x) or _counted_input(call, written, value)
+    if foreign or written is None:
+        return foreign
+    if value is None:
+        return (Help("leave it out", (remove_argument(call.arguments, written),)),)
+    kind = next(f.kind for f in OPERATORS[call.name.name].fields() if f.name == error.argument)
+    return value_cure(kind, value, written.value)
+
+
+# --- shapes and rules -------------------------------------------------------------------------------------------------
+
+
+def operator_help(
+    error: OperatorError, op: Op | None, call: tree.Call | tree.Merge, x: Node, inputs: Inputs
+) -> tuple[Help, ...]:
+    """The cures of an operator's error, with edits where it says what to write.
+
+    Parameters
+    ----------
+    error
+        What it raised.
+    op
+        The operator, where its arguments are in order.
+    call
+        How it is written.
+    x
+        What flows into it.
+    inputs
+        The net's inputs, with the statements that declare them.
+    """
+    foreign = _foreign_order(call, x)
+    if foreign:
+        return foreign
+    known = x not in (UNKNOWN, ABSENT)
+    if error.code == "E0201" and known and op is not None and isinstance(call, tree.Call):
+        found = _for_features(op, call, x)
+        if found:
+            return found
+    edits: tuple[Edit, ...] = ()
+    text = error.help
+    if error.before is not None:
+        edits = (Edit(at(call.span, call.span.start), f"{error.before} -> "),)
+        text = text or f"put `{error.before}` before it"
+    elif error.instead is not None:
+        edits = (Edit(call.span, error.instead),)
+        text = text or f"write `{error.instead}`"
+    elif error.replacement is not None and error.argument is not None:
+        edits = (argument_edit(call, error.argument, error.replacement),)
+        text = text or f"write `{error.argument}={error.replacement}`"
+    elif error.code == "E0205" and known and op is not None:
+        edits = multiple_sizes(op, (x.type,), inputs)
+    return (Help(text, edits),) if text else ()
+
+
+def multiple_sizes(op: Op, types: Sequence[TensorType], inputs: Inputs) -> tuple[Edit, ...]:
+    """The edits that declare the inputs' sizes as multiples, `2*H`, so that an operator's rule can be proved."""
+    names = {name for t in types for d in t.shape[2:] for name in variables(d)}
+    for factor in MULTIPLES:
+        scaled = {name: factor * Term.variable(name) for name in names}
+        try:
+            op.result(*(TensorType(tuple(substitute(d, scaled) for d in t.shape)) for t in types))
+        except OperatorError:
+            continue
+        return tuple(
+            _multiple(dim, part, factor)
+            for statement, _ in inputs
+            for dim in statement.shape[2:]
+            for part in walk(dim)
+            if isinstance(part, tree.Name) and part.name in names
+        )
+    return ()
+
+
+def _multiple(dim: tree.Expr, name: tree.Name, factor: int) -> Edit:
+    match dim:
+        case tree.Arithmetic(first=tree.Constant(value=int(k)), rest=(("*", other),)) if other is name:
+            return Edit(dim.span, f"{k * factor}*{name.name}")
+    return Edit(name.span, f"{factor}*{name.name}")
+
+
+def _for_features(op: Op, call: tree.Call, x: Node) -> tuple[Help, ...]:
+    """The cures of an operator on maps that was given features [N, C]."""
+    if isinstance(op, Pool | GlobalPool | AdaptiveAvgPool) and not isinstance(x.op, Flatten):
+        return (Help("there is no map left to pool: take it away", remove_step(call)),)
+    if isinstance(x.op, Flatten | GlobalPool) and x.span is not None and x.span.source is call.span.source:
+        words = f"`{call.name.name}` looks at neighbours: take `{x.op.name}` away, or put it after this"
+        return (Help(words, (remove_span(x.span),)),)
+    if isinstance(op, Conv):
+        text = f"dense({op.channels})"
+        return (Help(f"on features a convolution is `{text}`", (Edit(call.span, text),)),)
+    return ()
+
+
+def _foreign_order(call: tree.Call | tree.Merge, x: Node) -> tuple[Help, ...]:
     """PyTorch's order, `conv(in, out, kernel)` and `dense(in, out)`, where what comes in is just that."""
     positional = [a for a in call.arguments if a.name is None]
     longest = {"conv": 3, "deconv": 3, "dense": 2}.get(call.name.name)
-    if longest is None or len(positional) < longest or value in (UNKNOWN, ABSENT) or not value.type.shape:
+    if longest is None or len(positional) < longest:
         return ()
-    first = positional[0].value
-    counts = {value.type.channels, value.type.elements}
-    if not (isinstance(first, tree.Constant) and is_int(first.value) and first.value in counts):
+    first, second = positional[0].value, positional[1].value
+    if not (isinstance(first, tree.Constant) and is_int(first.value)):
+        return ()
+    known = x not in (UNKNOWN, ABSENT) and x.type.shape
+    is_count = known and first.value in (x.type.channels, x.type.elements)
+    is_dense = call.name.name == "dense" and isinstance(second, tree.Constant) and is_int(second.value)
+    if not is_count and not is_dense:
         return ()
     gap = Span(call.span.source, positional[0].span.start, positional[1].span.start)
     return (Help(f"the {first.value} that come in are counted by themselves: leave them out", (Edit(gap, ""),)),)
 
 
-def input_shape(statement: tree.Input) -> tuple[Help, ...]:
-    """The cure for an input without its batch."""
-    first, last = statement.shape[0].span, statement.shape[-1].span
-    words = ", ".join(d.span.text for d in statement.shape)
-    if len(statement.shape) == 3:
-        sizes = [d.value for d in statement.shape if isinstance(d, tree.Constant)]
-        if len(sizes) == 3 and sizes[2] in (1, 3) and sizes[0] not in (1, 3):  # height, width, channels
-            words = f"{sizes[2]}, {sizes[0]}, {sizes[1]}"
-        return (Help(f"write [N, {words}]", (Edit(first.to(last), f"N, {words}"),)),)
-    return (Help("write [N, channels, height, width]"),)
-
-
-def loop(statement: tree.For, value: Value) -> tuple[Help, ...]:
-    """The cure for `for i in 3`."""
-    if not is_int(value):
+def _counted_input(call: tree.Call | tree.Merge, written: tree.Argument | None, value: Value) -> tuple[Help, ...]:
+    """`bn(64)` and `group_norm(32, 64)`, where a count of channels stands in the place of `eps`."""
+    if written is None or written.name is not None or not is_int(value) or value < 2:
         return ()
-    text = statement.iterable.span.text
-    return (Help(f"write `range({text})`", (Edit(statement.iterable.span, f"range({text})"),)),)
+    if call.name.name not in ("bn", "group_norm"):
+        return ()
+    words = f"the {value} channels that come in are counted by themselves: leave them out"
+    return (Help(words, (remove_argument(call.arguments, written),)),)
+
+
+# --- lints ------------------------------------------------------------------------------------------------------------
+
+
+def allowing(span: Span, code: str) -> Edit:
+    """The edit that silences a lint at the end of its line."""
+    line = span.source.line(span.line)
+    more = re.search(r"#\s*allow[\s,]+W\d{4}(?:[\s,]+W\d{4})*\s*$", line)
+    return end_of_line(span, f" {code}" if more else f"  # allow {code}")
 
 
 def repeat_all(step: tree.Step) -> tuple[Help, ...]:
@@ -133,100 +228,13 @@ def repeat_all(step: tree.Step) -> tuple[Help, ...]:
     start = text.rfind("\n", 0, step.span.start) + 1
     start += len(text[start:]) - len(text[start:].lstrip())
     before = text[start : step.span.start]
-    cut = max(before.rfind("{"), before.rfind("|"), before.rfind(";"))
+    cut = max(before.rfind("{"), before.rfind("|"))
     if cut >= 0:
         start += cut + 1 + (len(before[cut + 1 :]) - len(before[cut + 1 :].lstrip()))
-    if start >= step.span.start or text[start:].startswith("->"):
-        return (Help("put braces around all that shall be repeated: `{ ... } * n`"),)
+    start = step.span.start if text[start:].startswith("->") else min(start, step.span.start)
     end = step.action.span.end
     mended = f"{{ {text[start:end]} }}"
-    return (
-        Help(
-            f"to repeat all of it write `{mended} *{step.span.text.split('*')[-1]}`",
-            (Edit(at(step.span, start), "{ "), Edit(at(step.span, end), " }")),
-        ),
-    )
-
-
-def remove_step(call: tree.Call) -> tuple[Edit, ...]:
-    """The edit that takes a step away with the arrow before it, or nothing where it begins a line."""
-    text = call.span.source.text
-    before = text[: call.span.start].rstrip()
-    if before.endswith("->"):
-        return (Edit(Span(call.span.source, len(before[:-2].rstrip()), call.span.end), ""),)
-    return ()
-
-
-def missing_input(inputs: Sequence[tuple[tree.Input, Node]]) -> tuple[Help, ...]:
-    """The cure for a step before any input."""
-    if inputs:
-        name = inputs[0][0].name.name
-        return (Help(f"begin it with `{name} ->`"),)
-    return (Help("declare what goes in:  input image: [N, 3, 224, 224]"),)
-
-
-def merge_mismatch(
-    error: OperatorError,
-    merge: tree.Merge,
-    branches: tuple[tuple[tree.Branch, tuple[Trace, ...], Node], ...],
-    frame: Frame,
-    findings: Findings,
-) -> Abandon:
-    """A merge of unequal shapes: each branch's shape beside its `|`, and the cure where a step makes them equal."""
-    labels = tuple(Label(_branch_span(branch), str(node.type)) for branch, _, node in branches)
-    help: tuple[Help, ...] = ()
-    if error.after is not None and error.branch is not None:
-        branch = branches[error.branch][0]
-        span = _branch_span(branch)
-        text = f"{error.after}" if span.text == "in" else f"{span.text} -> {error.after}"
-        one_line = text if "\n" not in text else f"... -> {error.after}"
-        edit = Edit(span, error.after) if span.text == "in" else Edit(at(span, span.end), f" -> {error.after}")
-        ordinal = ("first", "second", "third", "fourth", "fifth")
-        which = ordinal[error.branch] if error.branch < len(ordinal) else f"{error.branch + 1}th"
-        help = (Help(f"project the {which} branch:  | {one_line}", (edit,)),)
-    padding = _padding(branches)
-    if padding:
-        help = (padding, *help)
-    if error.help:
-        help = (*help, Help(error.help))
-    return findings.report(
-        error.code,
-        error.message,
-        frame.place(merge.name.span),
-        labels=labels,
-        notes=cut_trails(branches) if error.code == "E0205" else (),
-        help=help,
-    )
-
-
-def cut_trails(branches: tuple[tuple[tree.Branch, tuple[Trace, ...], Node], ...]) -> tuple[str, ...]:
-    return tuple(note for _, _, node in branches[:2] for note in trail(node))
-
-
-def _branch_span(branch: tree.Branch) -> Span:
-    return branch.body[0].span.to(branch.body[-1].span)
-
-
-def _padding(branches: tuple[tuple[tree.Branch, tuple[Trace, ...], Node], ...]) -> Help | None:
-    """Where one convolution or pool without padding makes a branch smaller, the padding that keeps its size."""
-    from cnnlang.program import Layer
-
-    types = [node.type for _, _, node in branches]
-    if any(t.rank != 4 for t in types):
-        return None
-    sizes = [t.shape[2:] for t in types]
-    largest = max(sizes, key=lambda s: [d if isinstance(d, int) else 0 for d in s])
-    for (_, traces, _), size in zip(branches, sizes, strict=True):
-        if size == largest:
-            continue
-        for trace in traces:
-            if isinstance(trace, Layer) and isinstance(trace.step.action, tree.Call):
-                op: Op = trace.node.op
-                kernel, pad = getattr(op, "kernel", None), getattr(op, "pad", None)
-                if kernel is None or pad != (0, 0, 0, 0) or getattr(op, "stride", None) != (1, 1):
-                    continue
-                lost = tuple(a - b for a, b in zip(largest, size, strict=True))
-                if lost == (kernel[0] - 1, kernel[1] - 1) and kernel[0] % 2 and kernel[1] % 2:
-                    edit = _argument_edit(trace.step.action, "pad", '"same"')
-                    return Help(f'keep the size of the map in `{op.name}` with pad="same"', (edit,))
-    return None
+    times = step.times.span.text if step.times is not None else "n"
+    words = "to repeat all of it" if start < step.span.start else "to say that this step alone is meant"
+    edits = (Edit(at(step.span, start), "{ "), Edit(at(step.span, end), " }"))
+    return (Help(f"{words} write `{mended} * {times}`", edits),)

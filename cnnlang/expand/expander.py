@@ -8,22 +8,21 @@ from functools import singledispatchmethod
 
 from cnnlang.diagnostics import Edit, Help, Label
 from cnnlang.dims import Dim, Term, solve, substitute, variables
-from cnnlang.expand import cures
 from cnnlang.expand.arguments import Callee, Slot, match_arguments
 from cnnlang.expand.findings import Abandon, Findings
+from cnnlang.expand.flow_cures import fitted, input_shape, input_size, loop, lost_value, missing_input, unpacked
 from cnnlang.expand.frames import ABSENT, UNKNOWN, Env, Frame, Naming, Number, SharedValue
 from cnnlang.expand.instances import base_of
 from cnnlang.expand.layers import LimitReached, Traces
 from cnnlang.expand.modules import Definition
-from cnnlang.expand.parameters import parameters_of
 from cnnlang.expand.paths import counted, label_path
+from cnnlang.expand.removal import at, end_of, remove_statement, top_of
 from cnnlang.expand.steps import Steps
-from cnnlang.ir import Node
+from cnnlang.ir import Node, TensorType
 from cnnlang.ops import OPERATORS
 from cnnlang.ops.base import Input, Op
 from cnnlang.program import AuxHead, AuxMade, Bound, Chosen, Looped, Opened, OutputMade, Scope, SharedMade, Trace
 from cnnlang.signature import Value, is_number, show_short
-from cnnlang.source import Span
 from cnnlang.syntax import tree
 from cnnlang.syntax.walk import walk
 
@@ -38,7 +37,9 @@ class Expander(Steps):
     """
 
     def __init__(self, definition: Definition, overrides: Mapping[str, Value], findings: Findings) -> None:
-        super().__init__(findings)
+        base = base_of(definition).syntax
+        assert isinstance(base, tree.Net)
+        super().__init__(base, findings)
         self.definition = definition
         self.overrides = overrides
         self.outputs: list[tuple[str, Node]] = []
@@ -68,12 +69,7 @@ class Expander(Steps):
                 "E0316",
                 f"net `{self.definition.name}` has no input",
                 base.syntax.name.span,
-                help=(
-                    Help(
-                        "say what goes in:  input image: [N, 3, 224, 224]",
-                        (_insert_in_body(base.syntax, "input image: [N, 3, 224, 224]"),),
-                    ),
-                ),
+                help=missing_input(base.syntax),
             )
         self.root.input = self.inputs[0][1] if len(self.inputs) == 1 else None
         if not self.outputs:
@@ -82,7 +78,7 @@ class Expander(Steps):
         self._lint_lost_values()
 
     def _overridden(self) -> dict[str, Value]:
-        names = {p.name.name for p in parameters_of(self.definition)}
+        names = {p.name.name for p in self.definition.parameters}
         return {name: value for name, value in self.overrides.items() if name in names}
 
     def _output_of_the_end(self, net: tree.Net, frame: Frame) -> None:
@@ -92,7 +88,7 @@ class Expander(Steps):
                     "E0316",
                     f"net `{self.definition.name}` has no steps",
                     net.name.span,
-                    help=(Help("write what happens to the input"),),
+                    help=(Help("write what happens to it, for example `relu`", (end_of(net, "relu"),)),),
                 )
             return
         chains = [s for s in net.body if isinstance(s, tree.Chain)]
@@ -116,7 +112,7 @@ class Expander(Steps):
                     "W0502",
                     f"this value reaches no output, so its work is lost: {node.type}",
                     node.span,
-                    help=(Help("name it with `as` and use the name, or take the steps away"),),
+                    help=lost_value(node, self.net),
                 )
         for statement, node in self.inputs:
             if node not in needed:
@@ -124,7 +120,7 @@ class Expander(Steps):
                     "W0502",
                     f"input `{statement.name.name}` reaches no output",
                     statement.name.span,
-                    help=(Help("use it, or take it away"),),
+                    help=(Help("use it, or take it away", (remove_statement(statement.span),)),),
                 )
 
     # --- statements ---------------------------------------------------------------------------------------------------
@@ -133,7 +129,7 @@ class Expander(Steps):
         """Expand statements in order; `frame.value` is then what leaves."""
         traces: list[Trace] = []
         self.nesting += 1
-        if self.nesting > MAX_NESTING:
+        if self.nesting > MAX_NESTING and statements:
             self._limit(f"blocks, loops and braces nest at most {MAX_NESTING} deep", statements[0].span, frame)
         for statement in statements:
             self._tick(statement.span, frame)
@@ -189,7 +185,7 @@ class Expander(Steps):
                 "E0316",
                 "an input stands before the steps",
                 statement.span,
-                help=(Help("move it to the top of the net"),),
+                help=(Help("move it to the top of the net", self._moved_to_top(statement)),),
             )
         shape = self._declared_shape(statement, frame)
         node = Node.of(
@@ -201,11 +197,24 @@ class Expander(Steps):
         frame.value = frame.entry = node if len(self.inputs) == 1 else ABSENT
         return ()
 
+    def _moved_to_top(self, statement: tree.Input) -> tuple[Edit, ...]:
+        last = self.inputs[-1][0].span if self.inputs else None
+        text = statement.span.text
+        put = Edit(at(last, last.end), f"\n  {text}") if last else top_of(self.net, text)
+        return (remove_statement(statement.span), put)
+
     def _declared_shape(self, statement: tree.Input, frame: Frame) -> tuple[Dim, ...]:
         self._bind_sizes(statement, frame)
         evaluator = frame.evaluator(self.findings)
         dims = [evaluator.evaluate(d) for d in statement.shape]
         batch = statement.shape[0]
+        if len(dims) not in (2, 4):
+            raise self.findings.report(
+                "E0318",
+                f"an input is a map [N, C, H, W] or a vector [N, C], and this one has {len(dims)} sizes",
+                statement.shape[0].span.to(statement.shape[-1].span),
+                help=input_shape(statement),
+            )
         if dims[0] != Term.variable("N"):
             raise self.findings.report(
                 "E0318",
@@ -213,20 +222,14 @@ class Expander(Steps):
                 batch.span,
                 help=(Help("write `N`", (Edit(batch.span, "N"),)),),
             )
-        if len(dims) not in (2, 4):
-            raise self.findings.report(
-                "E0318",
-                f"an input is a map [N, C, H, W] or a vector [N, C], and this one has {len(dims)} sizes",
-                statement.span,
-                help=cures.input_shape(statement),
-            )
         for i, (dim, expr) in enumerate(zip(dims, statement.shape, strict=True)):
             symbolic_allowed = i != 1
             if isinstance(dim, Term) and symbolic_allowed:
                 continue
             if isinstance(dim, bool) or not isinstance(dim, int) or dim < 1:
                 words = "a positive integer" + (" or a symbolic size" if symbolic_allowed else "")
-                raise self.findings.report("E0318", f"this size must be {words}, not {show_short(dim)}", expr.span)
+                message = f"this size must be {words}, not {show_short(dim)}"
+                raise self.findings.report("E0318", message, expr.span, help=input_size(i, expr.span))
         return tuple(dims)
 
     def _bind_sizes(self, statement: tree.Input, frame: Frame) -> None:
@@ -258,12 +261,13 @@ class Expander(Steps):
             elif want != have:
                 fits = False
         if not fits:
-            shape = f"[{', '.join(map(str, wanted))}]"
+            shape = TensorType(wanted)
             raise self.findings.report(
                 "E0204",
                 f"this net takes {shape}, and was given {given.type}",
                 frame.within.call if frame.within else statement.span,
                 labels=(Label(statement.span, "its input"),),
+                help=fitted(frame.within.call if frame.within else None, given.type, shape),
             )
         for name, size in sizes.items():
             frame.env.own[name] = Number(size)
@@ -285,8 +289,6 @@ class Expander(Steps):
             if frame.is_root:
                 if node is ABSENT:
                     raise self._nothing_flows(statement.span, frame)
-                if any(item.name.name == name for name, _ in self.outputs):
-                    raise self.findings.report("E0306", f"output `{item.name.name}` is named twice", item.name.span)
                 self.outputs.append((item.name.name, node))
             else:
                 if traces:
@@ -305,7 +307,7 @@ class Expander(Steps):
         name = statement.name.name
         path = frame.naming.inside(label_path(statement.name, frame, self.findings))
         if not frame.replay:
-            self.paths.claim(path, "scope", frame.place(statement.name.span), frame.naming.path)
+            self.paths.claim(path, "scope", frame.place(statement.name.span), statement, frame.naming.path)
         inner = frame.inner(naming=Naming(path))
         scope = Scope("aux", name, path, input=frame.value)
         scope.body = self.statement(statement.chain, inner)
@@ -334,7 +336,7 @@ class Expander(Steps):
         name = label_path(statement.label, frame, self.findings)
         path = frame.naming.inside(name)
         if not frame.replay:
-            self.paths.claim(path, "scope", frame.place(statement.label.span), frame.naming.path)
+            self.paths.claim(path, "scope", frame.place(statement.label.span), statement, frame.naming.path)
         scope = Scope("group", name, path, input=frame.value)
         inner = replace(frame, naming=Naming(path), is_root=False)
         scope.body = self.body(statement.body, inner)
@@ -355,7 +357,7 @@ class Expander(Steps):
         path = frame.naming.inside(label_path(statement.name, frame, self.findings))
         if not frame.replay:
             kind = "scope" if isinstance(made, Definition) else "layer"
-            self.paths.claim(path, kind, frame.place(statement.name.span), frame.naming.path)
+            self.paths.claim(path, kind, frame.place(statement.name.span), statement, frame.naming.path)
         frame.env.own[name] = SharedValue(statement, Naming(path), replace(frame), made, values, tensors)
         return (SharedMade(statement),)
 
@@ -367,23 +369,29 @@ class Expander(Steps):
                 "E0305",
                 f"`for` goes through a list, not {show_short(items)}",
                 frame.place(statement.iterable.span),
-                help=cures.loop(statement, items),
+                help=loop(statement, items),
             )
         entry = frame.value
+        help = unpacked(statement, items)
         turns = []
         with self._loop():
             for item in items:
                 self._tick(statement.span, frame)
                 inner = replace(frame, env=Env(frame.env), is_root=False)
                 names: dict[str, Value] = {}
-                self._bind_targets(statement.targets, item, names, frame)
+                self._bind_targets(statement.targets, item, names, frame, help)
                 inner.env.own.update({n: Number(v) for n, v in names.items()})
                 turns.append((names, self.body(statement.body, inner)))
                 frame.value = inner.value
         return (Looped(statement, tuple(turns), entry, frame.value),)
 
     def _bind_targets(
-        self, targets: tuple[tree.Target, ...], item: Value, names: dict[str, Value], frame: Frame
+        self,
+        targets: tuple[tree.Target, ...],
+        item: Value,
+        names: dict[str, Value],
+        frame: Frame,
+        help: tuple[Help, ...] = (),
     ) -> None:
         parts = [item] if len(targets) == 1 else item
         if not isinstance(parts, list | tuple) or len(parts) != len(targets):
@@ -393,6 +401,7 @@ class Expander(Steps):
                 "E0312",
                 f"{len(targets)} names cannot take {count} value{'s' if count != 1 else ''}: {show_short(item)}",
                 frame.place(span),
+                help=help,
             )
         for target, part in zip(targets, parts, strict=True):
             if isinstance(target, tree.TupleTarget):
@@ -419,9 +428,3 @@ def _last_flow(body: tuple[tree.Statement, ...]) -> tree.Statement | None:
     """The last statement of a body that the value flows through."""
     flows = [s for s in body if isinstance(s, tree.Chain | tree.For | tree.If | tree.Group)]
     return flows[-1] if flows else None
-
-
-def _insert_in_body(net: tree.Net, text: str) -> Edit:
-    """The edit that puts a line at the top of a net."""
-    brace = net.span.source.text.find("{", net.name.span.end)
-    return Edit(Span(net.span.source, brace + 1, brace + 1), f"\n  {text}\n")

@@ -6,12 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from cnnlang.diagnostics import Help
+from cnnlang.diagnostics import Edit, Help
 from cnnlang.dims import Term
 from cnnlang.expand.evaluate import Evaluator
 from cnnlang.expand.findings import Abandon, Findings
+from cnnlang.expand.names import bindings
 from cnnlang.ir import Node, TensorType
-from cnnlang.ops.base import Leaf
+from cnnlang.ops.base import Input, Leaf
 from cnnlang.signature import Value
 from cnnlang.source import Expansion, Span
 from cnnlang.syntax import tree
@@ -116,6 +117,18 @@ class Frame:
         """A span as reached through the expansions that lead here."""
         return span.inside(self.within)
 
+    def not_made(self, name: str, span: Span, findings: Findings) -> Abandon:
+        """Report a name that has no value here, though it is made somewhere in the definition."""
+        places = (p for item in self.module.file.items for p in bindings(item) if p.name == name)
+        place = next((f"it is made at {p.span}, in an `if` that is not taken" for p in places), "")
+        return findings.report(
+            "E0301",
+            f"`{name}` has no value here",
+            self.place(span),
+            notes=(place,) if place else (),
+            help=(Help("make it on both sides of the `if`, or before it"),),
+        )
+
     def evaluator(self, findings: Findings) -> Evaluator:
         return Evaluator(FrameNames(self, findings), findings, self.within)
 
@@ -147,11 +160,13 @@ class FrameNames:
         if node is UNKNOWN:
             raise Abandon
         if node is ABSENT:
+            inputs = [n for n, b in self.frame.env.own.items() if isinstance(b, Node) and isinstance(b.op, Input)]
+            edits = (Edit(attribute.value.span, inputs[0]),) if inputs else ()
             raise self.findings.report(
                 "E0317",
                 "nothing flows here: the net has several inputs",
                 self.frame.place(attribute.span),
-                help=(Help("write an input's name in place of `in`"),),
+                help=(Help("write an input's name in place of `in`", edits),),
             )
         what = attribute.name.name
         if what != "channels" and node.type.rank != 4:
@@ -159,7 +174,9 @@ class FrameNames:
                 "E0201",
                 f"{node.type} has no {what}",
                 self.frame.place(attribute.span),
-                help=(Help("only a map [N, C, H, W] has a height and a width"),),
+                help=(
+                    Help("only a map [N, C, H, W] has a height and a width", (Edit(attribute.name.span, "channels"),)),
+                ),
             )
         return node.type.shape[1 + SIZES.index(what)]
 
@@ -167,10 +184,4 @@ class FrameNames:
         return self.frame.env.numbers()
 
     def _missing(self, name: tree.Name) -> Abandon:
-        return self.findings.report(
-            "E0301",
-            f"`{name.name}` has no value here",
-            self.frame.place(name.span),
-            notes=("it is made in an `if` that is not taken",),
-            help=(Help("make it on both sides of the `if`"),),
-        )
+        return self.frame.not_made(name.name, name.span, self.findings)

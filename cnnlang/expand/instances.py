@@ -11,13 +11,14 @@ from cnnlang.expand.findings import Abandon
 from cnnlang.expand.frames import ABSENT, UNKNOWN, Env, Frame, Naming, Number, SharedValue
 from cnnlang.expand.layers import Layers, Traces
 from cnnlang.expand.modules import Definition
-from cnnlang.expand.parameters import callee_of, parameters_of
 from cnnlang.ir import Node
 from cnnlang.ops.base import Op
 from cnnlang.program import Applied, Layer, Scope
 from cnnlang.signature import Value, show_short
 from cnnlang.source import Expansion
 from cnnlang.syntax import tree
+
+INSTANCE_STEPS = 10  # what an instance counts for among the steps of an expansion
 
 
 class Instances(Layers):
@@ -27,7 +28,7 @@ class Instances(Layers):
         self, call: tree.Call, definition: Definition, frame: Frame
     ) -> tuple[dict[str, Value], dict[str, Node]]:
         """The values and tensors that a call gives a definition."""
-        callee = callee_of(definition)
+        callee = definition.callee
         bound = match_arguments(call.arguments, callee, call.span, self.findings)
         tensors: dict[str, Node] = {}
         for slot in callee.slots:
@@ -41,19 +42,14 @@ class Instances(Layers):
                     else None
                 )
                 if not isinstance(node, Node):
-                    raise self.findings.report(
-                        "E0301",
-                        f"`{value.span.text}` has no value here",
-                        frame.place(value.span),
-                        notes=("it is made in an `if` that is not taken",),
-                    )
+                    raise frame.not_made(value.span.text, value.span, self.findings)
                 tensors[slot.name] = node
         return evaluated(bound, frame.evaluator(self.findings).evaluate), tensors
 
     def _bind_parameters(self, definition: Definition, values: Mapping[str, Value], frame: Frame) -> dict[str, Value]:
         """Bind every compile-time parameter in a frame, defaults in order; the answer is their values."""
         result: dict[str, Value] = {}
-        for parameter in parameters_of(definition):
+        for parameter in definition.parameters:
             name = parameter.name.name
             if parameter.tensor:
                 continue
@@ -70,7 +66,7 @@ class Instances(Layers):
         values, tensors = self._call_values(call, definition, frame)
         path = frame.naming.inside(name)
         if not frame.replay:
-            self.paths.claim(path, "scope", frame.place(step.span), frame.naming.path)
+            self.paths.claim(path, "scope", frame.place(step.span), step, frame.naming.path)
         scope, entry, body = self._expand_block(
             definition, values, tensors, call, name, Naming(path), frame, frame.replay
         )
@@ -90,6 +86,7 @@ class Instances(Layers):
         """Expand a block's body on `frame.value`, which is then its result."""
         base = base_of(definition)
         syntax = base.syntax
+        self._tick(call.span, frame, INSTANCE_STEPS)
         assert not isinstance(syntax, tree.Variant)
         entry = frame.value
         if entry is ABSENT:
@@ -114,7 +111,7 @@ class Instances(Layers):
 
     def _shared_again(self, step: tree.Step, shared: SharedValue, frame: Frame) -> Traces:
         if isinstance(step.label, tree.Template):
-            raise self._label_without_weights(step.label, frame)
+            raise self._label_without_weights(step, frame)
         call, name = shared.statement.call, shared.statement.name.name
         first = shared.scope is None
         replay = shared.frame.replay or not first
@@ -127,7 +124,7 @@ class Instances(Layers):
             try:
                 specs = shared.target.weights(frame.value.type)
             except OperatorError as error:
-                raise self._rejected(error, call, frame) from None
+                raise self._rejected(error, shared.target, call, frame) from None
             node = self._apply(shared.target, specs, shared.naming.path, step, call, here)
             frame.value = node
             if first:

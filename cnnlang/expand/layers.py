@@ -12,13 +12,16 @@ from cnnlang.errors import OperatorError
 from cnnlang.expand import cures
 from cnnlang.expand.arguments import Callee, evaluated, match_arguments
 from cnnlang.expand.findings import Abandon, Findings
+from cnnlang.expand.flow_cures import missing_flow, sized
 from cnnlang.expand.frames import ABSENT, UNKNOWN, Frame
 from cnnlang.expand.paths import Paths, automatic, label_path
+from cnnlang.expand.removal import remove_label
 from cnnlang.ir import Node
 from cnnlang.ops import OPERATORS
 from cnnlang.ops.base import Fixed, Op, Weight, WeightSpec
 from cnnlang.ops.window import unseen
 from cnnlang.program import Layer, Trace
+from cnnlang.signature import Value
 from cnnlang.source import Span
 from cnnlang.syntax import tree
 
@@ -38,6 +41,8 @@ class Layers(ABC):
 
     Attributes
     ----------
+    net
+        The definition that is expanded, a variant's base.
     inputs
         The net's inputs, with the statements that declare them.
     weights
@@ -46,7 +51,8 @@ class Layers(ABC):
         Every node made by an operator, in order.
     """
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, net: tree.Net, findings: Findings) -> None:
+        self.net = net
         self.findings = findings
         self.paths = Paths(findings)
         self.inputs: list[tuple[tree.Input, Node]] = []
@@ -80,33 +86,43 @@ class Layers(ABC):
         """The operator with its arguments, each error put where the argument stands."""
         bound = match_arguments(call.arguments, Callee.of_declared(cls), call.span, self.findings)
         values = evaluated(bound, frame.evaluator(self.findings).evaluate)
-        for name, value in values.items():
-            if isinstance(value, Term):
-                raise self.findings.report(
-                    "E0205",
-                    f"`{name}` must be a number, and {value} is symbolic",
-                    frame.place(bound[name].value.span),
-                    help=(Help("give the size a value in `input`, or with `--set`"),),
-                )
+        wrong = [self._refused(cls, name, value, call, frame) for name, value in values.items()]
+        for reported in wrong:
+            if reported is not None:
+                raise reported
         try:
             return cls.make(values)
         except OperatorError as error:
-            raise self._rejected(error, call, frame) from None
+            raise self._rejected(error, None, call, frame) from None
 
-    def _rejected(self, error: OperatorError, call: tree.Call | tree.Merge, frame: Frame) -> Abandon:
+    def _refused(
+        self, cls: type[Op], name: str, value: Value, call: tree.Call | tree.Merge, frame: Frame
+    ) -> Abandon | None:
+        """Report a value that an argument cannot have, whatever the others are."""
+        place = frame.place(cures.argument_span(call, name))
+        if isinstance(value, Term):
+            message = f"`{name}` must be a number, and {value} is symbolic"
+            return self.findings.report("E0205", message, place, help=sized(value, self.inputs))
+        try:
+            cls.form(next(f for f in cls.fields() if f.name == name), value)
+        except OperatorError as error:
+            help = cures.refused_value(error, call, value, frame.value)
+            return self.findings.report(error.code, error.message, place, help=help)
+        return None
+
+    def _rejected(self, error: OperatorError, op: Op | None, call: tree.Call | tree.Merge, frame: Frame) -> Abandon:
         """An operator's own error, as a diagnostic at the argument that it names."""
         return self.findings.report(
             error.code,
             error.message,
             frame.place(cures.argument_span(call, error.argument)),
             notes=cures.trail(frame.value) if error.code.startswith("E02") else (),
-            help=cures.operator_help(error, call, frame.value),
+            help=cures.operator_help(error, op, call, frame.value, self.inputs),
         )
 
     def _layer(self, step: tree.Step, call: tree.Call, frame: Frame, name: str | None) -> Traces:
         """Apply an operator; `name` is its part of the path where a repetition gives it."""
         op = self._operator(call, OPERATORS[call.name.name], frame)
-        labelled = step.label is not None
         if frame.value is UNKNOWN:
             raise Abandon
         if frame.value is ABSENT:
@@ -114,17 +130,17 @@ class Layers(ABC):
         try:
             specs = op.weights(frame.value.type)
         except OperatorError as error:
-            raise self._rejected(error, call, frame) from None
+            raise self._rejected(error, op, call, frame) from None
         has_path = any(spec.values is None for spec in specs)
         if isinstance(step.label, tree.Template) and not has_path:
-            raise self._label_without_weights(step.label, frame)
+            raise self._label_without_weights(step, frame)
         if has_path and name is None:
-            automatic_name = automatic(call.name.name, frame, call.span, self.findings, labelled=labelled)
+            automatic_name = automatic(call.name.name, frame, step, self.findings)
             name = label_path(step.label, frame, self.findings) if step.label is not None else automatic_name
         part = name if has_path else None
         path = frame.naming.inside(part) if part else ""
         if part and not frame.replay:
-            self.paths.claim(path, "layer", frame.place(step.span), frame.naming.path)
+            self.paths.claim(path, "layer", frame.place(step.span), step, frame.naming.path)
         node = self._apply(op, specs, path, step, call, frame)
         return (Layer(step, node, part),)
 
@@ -137,7 +153,7 @@ class Layers(ABC):
         try:
             node = Node.of(op, frame.value, *weights, span=span, name=name)
         except OperatorError as error:
-            raise self._rejected(error, call, frame) from None
+            raise self._rejected(error, op, call, frame) from None
         self._check_elements(node.type.shape, call.span, frame)
         self._lint_layer(op, frame.value, call, frame)
         self._made(node, call.span, frame)
@@ -193,7 +209,10 @@ class Layers(ABC):
                 "W0505",
                 f"`{op.name}` never sees the last {' and '.join(parts)} of {x.type}",
                 frame.place(call.span),
-                help=(Help("add padding, choose another size, or allow it: `# allow W0505`"),),
+                help=(
+                    Help("if that is meant, say so: `# allow W0505`", (cures.allowing(call.span, "W0505"),)),
+                    Help("otherwise add padding, or choose another size"),
+                ),
             )
         if op.name in ("softmax", "log_softmax") and x.op.name in ("softmax", "log_softmax"):
             self.findings.report(
@@ -210,12 +229,14 @@ class Layers(ABC):
             if names
             else "the net has no input before this step"
         )
-        return self.findings.report("E0316", words, frame.place(span), help=cures.missing_input(self.inputs))
+        help = missing_flow(self.inputs, span, self.net)
+        return self.findings.report("E0316", words, frame.place(span), help=help)
 
-    def _label_without_weights(self, label: tree.Template, frame: Frame) -> Abandon:
+    def _label_without_weights(self, step: tree.Step, frame: Frame) -> Abandon:
+        assert step.label is not None
         return self.findings.report(
             "E0313",
             "a label in quotes names weights, and this step has none",
-            frame.place(label.span),
-            help=(Help("write a name without quotes to name the value"),),
+            frame.place(step.label.span),
+            help=(Help("take it away; a name without quotes names the value", (remove_label(step),)),),
         )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib.resources import files
 from itertools import count
 from pathlib import Path
 
 from cnnlang.diagnostics import Edit, Help, Label
 from cnnlang.errors import FindingsError
+from cnnlang.expand.arguments import Callee, Slot
 from cnnlang.expand.findings import Abandon, Findings
 from cnnlang.expand.removal import at
 from cnnlang.expand.suggest import did_you_mean, nearest
@@ -32,6 +34,35 @@ class Definition:
     @property
     def noun(self) -> str:
         return "block" if isinstance(self.syntax, tree.Block) else "net"
+
+    @cached_property
+    def parameters(self) -> tuple[tree.Parameter, ...]:
+        """The parameters; a variant has its base's, those that it binds no longer required."""
+        if not isinstance(self.syntax, tree.Variant):
+            return self.syntax.parameters
+        call = self.syntax.base
+        base = self.module.definitions.get(call.name.name)
+        if base is None or base is self:
+            return ()
+        bound = {p.name.name: a.value for p, a in zip(base.parameters, call.arguments, strict=False) if a.name is None}
+        bound |= {a.name.name: a.value for a in call.arguments if a.name is not None}
+        return tuple(
+            tree.Parameter(p.span, p.name, bound.get(p.name.name, p.default), p.tensor) for p in base.parameters
+        )
+
+    @cached_property
+    def callee(self) -> Callee:
+        """How it is called."""
+        slots = tuple(Slot(p.name.name, p.default is None, p.tensor) for p in self.parameters)
+        return Callee(self.name, slots, f"{self.name}({', '.join(map(_shown, self.parameters))})", {})
+
+
+def _shown(parameter: tree.Parameter) -> str:
+    if parameter.tensor:
+        return f"{parameter.name.name}: tensor"
+    if parameter.default is None:
+        return parameter.name.name
+    return f"{parameter.name.name}={parameter.default.span.text}"
 
 
 @dataclass(eq=False)

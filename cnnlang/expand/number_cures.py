@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from cnnlang.diagnostics import Edit, Help
-from cnnlang.expand.removal import at
 from cnnlang.expand.value_cures import number_in
 from cnnlang.signature import Value
 from cnnlang.source import Span
@@ -48,15 +47,3 @@ def cut_lists(call: tree.Call, length: int) -> tuple[Help, ...]:
             last = value.items[length - 1].span.end
             edits.append(Edit(Span(call.span.source, last, value.items[-1].span.end), ""))
     return (Help("make the lists equally long", tuple(edits)),)
-
-
-def enumerated(expr: tree.Expr) -> tuple[Help, ...]:
-    """The cure for `for i, x in xs`."""
-    text = f"enumerate({expr.span.text})"
-    return (Help(f"for a number and an item write `{text}`", (Edit(expr.span, text),)),)
-
-
-def ranged(expr: tree.Expr) -> tuple[Help, ...]:
-    """The cure for `for i in 3`."""
-    edits = (Edit(at(expr.span, expr.span.start), "range("), Edit(at(expr.span, expr.span.end), ")"))
-    return (Help(f"write `range({expr.span.text})`", edits),)

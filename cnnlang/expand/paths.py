@@ -6,10 +6,11 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
-from cnnlang.diagnostics import Help, Label
+from cnnlang.diagnostics import Edit, Help, Label
 from cnnlang.expand.findings import Findings
 from cnnlang.expand.frames import Frame
 from cnnlang.expand.modules import Module
+from cnnlang.expand.removal import at, remove_label
 from cnnlang.ops import OPERATORS
 from cnnlang.ops.base import Op
 from cnnlang.source import Span
@@ -24,10 +25,23 @@ class Paths:
     """Every path that is taken, by what."""
 
     findings: Findings
-    taken: dict[str, tuple[str, Span]] = field(default_factory=dict)
+    taken: dict[str, tuple[str, Span, tree.Tree]] = field(default_factory=dict)
 
-    def claim(self, path: str, kind: str, span: Span, parent: str = "") -> None:
+    def claim(self, path: str, kind: str, span: Span, by: tree.Tree, parent: str = "") -> None:
         """Take a path for a `layer` or a `scope`, and open the containers that a dotted label names.
+
+        Parameters
+        ----------
+        path
+            The whole path.
+        kind
+            `layer` or `scope`.
+        span
+            Where it is taken.
+        by
+            The step, group or head that takes it.
+        parent
+            The part of the path that is open already.
 
         Raises
         ------
@@ -39,9 +53,9 @@ class Paths:
             part = ".".join(([parent] if parent else []) + segments[:i])
             wanted = kind if i == len(segments) else "container"
             if part not in self.taken:
-                self.taken[part] = (wanted, span)
+                self.taken[part] = (wanted, span, by)
                 continue
-            there, first = self.taken[part]
+            there, first, other = self.taken[part]
             if wanted == there == "container":
                 continue
             words = (
@@ -53,8 +67,19 @@ class Paths:
                 span,
                 labels=(Label(first, f"the {there}"),) if first.source is span.source and first != span else (),
                 notes=("weights are kept by path, so each path may be taken once",),
-                help=(Help("give one of them another name with `as`"),),
+                help=(_another_path(by, other, segments[-1]),),
             )
+
+
+def _another_path(by: tree.Tree, other: tree.Tree, name: str) -> Help:
+    """The cure for a path that is taken: without its label, a step is named by its kind and number."""
+    for each in (by, other):
+        if isinstance(each, tree.Step) and each.label is not None:
+            return Help("give one of them another name, or none", (remove_label(each),))
+    if isinstance(by, tree.Group):
+        text = f"{name}_2" if isinstance(by.label, tree.Name) else by.label.span.text[:-1] + '_2"'
+        return Help(f"give one of them another name, as `{name}_2`", (Edit(by.label.span, text),))
+    return Help("give one of them another name")
 
 
 def label_path(label: tree.Label, frame: Frame, findings: Findings) -> str:
@@ -75,25 +100,42 @@ def label_path(label: tree.Label, frame: Frame, findings: Findings) -> str:
     if not path.isascii() or not all(SEGMENT.fullmatch(s) for s in path.split(".")):
         raise findings.report(
             "E0313",
-            f"a path is made of names and numbers joined by dots, not {path!r}",
+            f'a path is made of names and numbers joined by dots, not "{path}"',
             frame.place(label.span),
-            help=(Help("use the letters a to z, digits and `_`"),),
+            help=(_mended_path(label),),
         )
     return path
 
 
-def automatic(kind: str, frame: Frame, span: Span, findings: Findings, *, labelled: bool) -> str:
+def _mended_path(label: tree.Label) -> Help:
+    """The cure for a path with other letters: `_` in their place, dots only between names."""
+    words = "use the letters a to z, digits and `_`, with a dot between two names"
+    if isinstance(label, tree.Name):
+        return Help(words)
+    text = re.sub(r"\.+", ".", re.sub(r"[^A-Za-z0-9_.{}]+(?![^{]*\})", "_", label.span.text[1:-1])).strip(".")
+    text = re.sub(r"(^|\.)([0-9]+)(?=[A-Za-z_])", r"\1_\2", text)
+    return Help(words, (Edit(label.span, f'"{text or "_"}"'),))
+
+
+def automatic(kind: str, frame: Frame, step: tree.Step, findings: Findings) -> str:
     """The name of the next layer, instance or repetition of a kind; a labelled one is counted all the same."""
     naming = frame.naming
     naming.counts[kind] += 1
     name = f"{kind}{naming.counts[kind]}"
-    if not labelled and kind in naming.conditional and not frame.replay:
+    if step.label is None and kind in naming.conditional and not frame.replay:
+        last = step.times.span if step.times is not None else step.action.span
+        end = (
+            step.span.end
+            if step.shape is None
+            else step.span.source.text.rindex(":", last.end, step.shape[0].span.start)
+        )
+        cure = Edit(at(step.span, len(step.span.source.text[:end].rstrip())), f' as "{name}"')
         findings.report(
             "W0504",
             f"the name `{name}` depends on an `if` before it",
-            frame.place(span),
+            frame.place(step.action.span),
             notes=(f"the `if` at {naming.conditional[kind]} makes a `{kind}` or does not",),
-            help=(Help("give it a name of its own with `as`, so that its weights keep their path"),),
+            help=(Help("give it a name of its own with `as`, so that its weights keep their path", (cure,)),),
         )
     return name
 

@@ -15,7 +15,6 @@ from cnnlang.expand.findings import Abandon, Findings
 from cnnlang.expand.foreign_steps import foreign_step
 from cnnlang.expand.modules import Definition, Module
 from cnnlang.expand.names import Known, Names
-from cnnlang.expand.parameters import callee_of
 from cnnlang.expand.removal import at, end_of, remove_item, remove_statement, top_of
 from cnnlang.expand.resolve_steps import ChainResolver
 from cnnlang.expand.suggest import did_you_mean
@@ -121,7 +120,7 @@ class Resolver(ChainResolver):
                 help=(Help("define a net that applies the block", () if syntax.sections else edits),),
             )
             return
-        self.call_arguments(syntax.base, callee_of(base), names)
+        self.call_arguments(syntax.base, base.callee, names)
         self._sections_once(syntax.sections)
 
     def _definition_called(self, call: tree.Call) -> Definition:
@@ -338,7 +337,7 @@ class Resolver(ChainResolver):
             self.call_arguments(call, Callee.of_declared(OPERATORS[name]), names)
             return
         if name in self.module.definitions or name in self.module.imported or name in self.module.hidden:
-            self.call_arguments(call, callee_of(self._definition_called(call)), names)
+            self.call_arguments(call, self._definition_called(call).callee, names)
             return
         if name in OPERATORS:
             message = f"`{name}` is a merge, which has no weights to share"

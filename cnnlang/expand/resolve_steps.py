@@ -10,7 +10,6 @@ from cnnlang.expand.expressions import Expressions
 from cnnlang.expand.findings import Abandon
 from cnnlang.expand.foreign_steps import foreign_step, merged
 from cnnlang.expand.names import Known, Names
-from cnnlang.expand.parameters import callee_of
 from cnnlang.expand.removal import at, remove_step
 from cnnlang.expand.suggest import nearest
 from cnnlang.ops import OPERATORS
@@ -92,7 +91,7 @@ class ChainResolver(Expressions, ABC):
             raise Abandon
         if name in self.module.definitions:
             definition = self.module.definitions[name]
-            self.call_arguments(call, callee_of(definition), names)
+            self.call_arguments(call, definition.callee, names)
             return True
         if name in self.module.imported:  # its file could not be read, which is reported
             raise Abandon

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cnnlang.diagnostics import Edit, Help, Label
-from cnnlang.expand.cures import at, remove_step
+from cnnlang.expand.cures import remove_step
 from cnnlang.expand.evaluate import FUNCTIONS
 from cnnlang.expand.findings import Abandon
+from cnnlang.expand.removal import at
 from cnnlang.expand.section_calls import Reader, removal, shown
 from cnnlang.expand.suggest import did_you_mean
 from cnnlang.ir import Node

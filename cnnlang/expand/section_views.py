@@ -9,8 +9,8 @@ from typing import Any
 from cnnlang.diagnostics import Edit, Help
 from cnnlang.dims import Term
 from cnnlang.expand.arguments import Callee, match_arguments
-from cnnlang.expand.cures import at
 from cnnlang.expand.findings import Abandon
+from cnnlang.expand.removal import at
 from cnnlang.expand.section_calls import Placed, Reader
 from cnnlang.expand.suggest import nearest
 from cnnlang.ir import Node

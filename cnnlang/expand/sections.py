@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnlang.diagnostics import Edit, Help, Label
-from cnnlang.expand.cures import at
 from cnnlang.expand.evaluate import Evaluator
 from cnnlang.expand.findings import Abandon, Findings
+from cnnlang.expand.removal import at
 from cnnlang.expand.section_calls import Enough, Placed, Reader, removal
 from cnnlang.expand.section_freeze import FreezeReader
 from cnnlang.expand.section_loss import LossReader

@@ -8,9 +8,11 @@ from cnnlang.diagnostics import Edit, Help
 from cnnlang.errors import OperatorError
 from cnnlang.expand import cures
 from cnnlang.expand.findings import Abandon
+from cnnlang.expand.flow_cures import fewer_repetitions
 from cnnlang.expand.frames import ABSENT, UNKNOWN, Binding, Env, Frame, Naming, SharedValue
 from cnnlang.expand.instances import Instances
 from cnnlang.expand.layers import MAX_STEPS, Traces
+from cnnlang.expand.merge_cures import merge_mismatch
 from cnnlang.expand.paths import REPEAT, automatic, label_path
 from cnnlang.ir import Node
 from cnnlang.ops import OPERATORS
@@ -57,17 +59,15 @@ class Steps(Instances):
         times = frame.evaluator(self.findings).integer(step.times, "the number of repetitions")
         if times < 0:
             raise self.findings.report(
-                "E0305", f"the number of repetitions must be from 0, not {times}", frame.place(step.times.span)
+                "E0305",
+                f"the number of repetitions must be from 0, not {times}",
+                frame.place(step.times.span),
+                help=fewer_repetitions(step.times),
             )
         if times > MAX_STEPS:
             self._limit(
                 f"{times:_} repetitions are more than the {MAX_STEPS:_} steps of an expansion", step.times.span, frame
             )
-        action = step.action
-        if isinstance(action, tree.In) or (
-            isinstance(action, tree.Call) and isinstance(frame.env.find(action.name.name), Node)
-        ):
-            raise self.findings.report("E0317", "a value cannot be repeated", frame.place(step.span))
         name = self._repeated_name(step, frame)
         entry = frame.value
         turns: list[Traces] = []
@@ -87,7 +87,7 @@ class Steps(Instances):
             kind = action.name.name
         else:
             if isinstance(step.label, tree.Template):
-                raise self._label_without_weights(step.label, frame)
+                raise self._label_without_weights(step, frame)
             if isinstance(action, tree.Call) and action.name.name in OPERATORS:
                 self.findings.report(
                     "W0503",
@@ -96,7 +96,7 @@ class Steps(Instances):
                     help=cures.repeat_all(step),
                 )
             return None
-        automatic_name = automatic(kind, frame, step.span, self.findings, labelled=label is not None)
+        automatic_name = automatic(kind, frame, step, self.findings)
         return label or automatic_name
 
     def _has_path(self, call: tree.Call, frame: Frame) -> bool:
@@ -120,7 +120,7 @@ class Steps(Instances):
                 assert name is not None
                 path = frame.naming.inside(name)
                 if not frame.replay:
-                    self.paths.claim(path, "scope", frame.place(step.span), frame.naming.path)
+                    self.paths.claim(path, "scope", frame.place(step.span), step, frame.naming.path)
                 scope = Scope(REPEAT, name, path, input=frame.value)
                 inner = replace(frame, env=Env(frame.env), naming=Naming(path), is_root=False)
                 scope.body = self.body(body, inner)
@@ -144,7 +144,7 @@ class Steps(Instances):
                 return (Recalled(step, frame.value),)
             case tree.Braces(body=body):
                 if isinstance(step.label, tree.Template):
-                    raise self._label_without_weights(step.label, frame)
+                    raise self._label_without_weights(step, frame)
                 entry = frame.value
                 inner = replace(frame, is_root=False)
                 traces = self.body(body, inner)
@@ -162,25 +162,20 @@ class Steps(Instances):
             return self._shared_again(step, binding, frame)
         if isinstance(binding, Node):
             if isinstance(step.label, tree.Template):
-                raise self._label_without_weights(step.label, frame)
+                raise self._label_without_weights(step, frame)
             frame.value = binding
             return (Recalled(step, binding),)
         if name in frame.module.definitions:
             label = label_path(step.label, frame, self.findings) if step.label is not None else None
-            automatic_name = automatic(name, frame, step.span, self.findings, labelled=label is not None)
+            automatic_name = automatic(name, frame, step, self.findings)
             return self._instance(step, call, frame, label or automatic_name)
         if name in OPERATORS:
             return self._layer(step, call, frame, None)
-        raise self.findings.report(
-            "E0301",
-            f"`{name}` has no value here",
-            frame.place(call.span),
-            notes=("it is made in an `if` that is not taken",),
-        )
+        raise frame.not_made(name, call.span, self.findings)
 
     def _merge(self, step: tree.Step, merge: tree.Merge, frame: Frame) -> Traces:
         if isinstance(step.label, tree.Template):
-            raise self._label_without_weights(step.label, frame)
+            raise self._label_without_weights(step, frame)
         op = self._operator(merge, OPERATORS[merge.name.name], frame)
         entry = frame.value
         branches = []
@@ -201,7 +196,7 @@ class Steps(Instances):
             try:
                 node = Node.of(op, *ends, span=frame.place(merge.span), name=name)
             except OperatorError as error:
-                raise cures.merge_mismatch(error, merge, tuple(branches), frame, self.findings) from None
+                raise merge_mismatch(error, op, merge, tuple(branches), frame, self.inputs, self.findings) from None
             self._check_elements(node.type.shape, merge.span, frame)
             self._made(node, merge.span, frame)
         frame.value = node
