@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -270,19 +269,19 @@ def test_calls_from_several_threads() -> None:
 # --- the cache --------------------------------------------------------------------------------------------------------
 
 RUN = """
-import sys, time
+import sys
 import numpy as np
 import cnnlang
 model = cnnlang.loads(sys.stdin.read(), net="Small").compile()
-start = time.perf_counter()
 model(np.zeros((1, 1, 8, 8), np.float32))
-kernel = model._module.conv_rows
-print(time.perf_counter() - start, sum(kernel.stats.cache_hits.values()), sum(kernel.stats.cache_misses.values()))
+kernels = [f for f in vars(model._module).values() if hasattr(f, "stats") and f.signatures]
+hits = sum(sum(f.stats.cache_hits.values()) for f in kernels)
+print(len(kernels), hits, sum(sum(f.stats.cache_misses.values()) for f in kernels))
 """
 
 
-def in_another_process(folder: Path) -> tuple[float, int, int]:
-    """How long the first call takes there, and how many kernels it found compiled and did not."""
+def in_another_process(folder: Path) -> tuple[int, int, int]:
+    """How many kernels were used there, how many of them it found compiled, and how many not."""
     done = subprocess.run(
         [sys.executable, "-c", RUN],
         input=SMALL,
@@ -291,17 +290,18 @@ def in_another_process(folder: Path) -> tuple[float, int, int]:
         check=True,
         env={**os.environ, "CNNLANG_CACHE": str(folder), "PYTHONPATH": str(Path(__file__).resolve().parent.parent)},
     )
-    seconds, hits, misses = done.stdout.split()
-    return float(seconds), int(hits), int(misses)
+    kernels, hits, misses = map(int, done.stdout.split())
+    return kernels, hits, misses
 
 
 def test_a_second_process_does_not_compile_again(tmp_path: Path) -> None:
     folder = tmp_path / "cache"
-    cold, hits, misses = in_another_process(folder)
-    assert (hits, misses) == (0, 1)
-    warm, hits, misses = in_another_process(folder)
-    assert (hits, misses) == (1, 0)
-    assert warm < cold / 2
+    kernels, hits, misses = in_another_process(folder)
+    assert kernels > 0
+    assert (hits, misses) == (0, kernels)
+    again, hits, misses = in_another_process(folder)
+    assert (hits, misses) == (again, 0)
+    assert again > 0
     assert len(list(folder.glob("*.py"))) == 1
 
 
@@ -383,11 +383,3 @@ def test_where_caches_are(
     monkeypatch.setattr(Path, "home", lambda: Path("/home/me"))
     monkeypatch.setattr("cnnlang.system.sys.platform", platform)
     assert user_cache() == Path(expected)
-
-
-def test_loading_twice_is_quick(folder: Path) -> None:
-    text = cnnlang.load(Path(__file__).parent.parent / "examples" / "resnet.cnn", net="ResNet50").emit("numba")
-    load_module(text)
-    start = time.perf_counter()
-    load_module(text)
-    assert time.perf_counter() - start < 0.1

@@ -496,6 +496,39 @@ def shape_of(text: str) -> list[str]:
     return [type(node).__name__ for node in ast.walk(ast.parse(text)) if isinstance(node, ast.stmt)]
 
 
+def test_paths_need_no_order() -> None:
+    """A graph that comes from elsewhere calls its weights as it likes."""
+    x = Node.of(Input((N, 3, 4, 4), "x"))
+    conv = OPERATORS["conv"].make({"channels": 3, "kernel": 1, "bias": False})
+    bn = OPERATORS["bn"].make({"eps": 0.25})
+
+    def weights(op: Op, letters: str) -> list[Node]:
+        return [Node.of(Weight(s.shape, p, s)) for p, s in zip(letters, op.weights(x.type), strict=True)]
+
+    y = Node.of(bn, Node.of(conv, x, *weights(conv, "W")), *weights(bn, "abcd"))
+    z = Node.of(bn, Node.of(OPERATORS["relu"].make({}), y), *weights(bn, "efgh"))
+    graph = Graph("Net", (x,), (z,), ("output",))
+    agree(graph)
+    assert 'w["conv"] = conv_layer(p["W"], bn=scale_and_shift(p, ("a", "b", "c", "d"), eps=0.25))' in emit_graph(graph)
+
+
+def test_the_files_names() -> None:
+    text = emit(
+        program("""input image: [N, 2, 6, 6]
+        conv(3, 3) -> relu as seen
+        add { | seen -> conv(3, 1) -> tanh -> dropout(0.5) as other | seen }
+        flatten as flat
+        output first = flat -> dense(4)
+        output second = flat -> dense(3) as last""")
+    )
+    (forward,) = (f for f in functions(text) if f.name == "forward")
+    assigned = [
+        n.targets[0].id for n in forward.body if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name)
+    ]
+    assert assigned == ["image", "w", "seen", "other", "x", "flat", "first", "last"]
+    assert text.count("    return first, last\n") == 1
+
+
 def test_labels_and_meta_are_data() -> None:
     text = emit(
         program(

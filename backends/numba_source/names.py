@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from cnnlang.ir import Graph, Node
 from cnnlang.ops.base import Input
+from cnnlang.ops.dense import Dropout
 from cnnlang.passes.walk import rewrite
 
 SHORT = ("x", "y", "z", "u", "v", "s", "t", "q", "r")  # for values without a name of their own
@@ -47,13 +48,17 @@ def label(node: Node) -> str | None:
 
 
 def named(graph: Graph, names: Mapping[Node, str]) -> Graph:
-    """The graph with labels on values; those with weights have their paths, which stay."""
+    """The graph with labels on values; those with weights have their paths, which stay.
 
-    def rule(old: Node, new: Node) -> Node | None:
-        wanted = old in names and not isinstance(old.op, Input) and not old.weights and label(old) is None
-        return replace(new, name=names[old]) if wanted else None
-
-    return rewrite(graph, rule)
+    A dropout's label goes to what it drops from, for the dropout itself is not computed.
+    """
+    labels: dict[Node, str] = {}
+    for node, name in names.items():
+        while isinstance(node.op, Dropout):
+            (node,) = node.inputs
+        if not isinstance(node.op, Input) and not node.weights and label(node) is None:
+            labels.setdefault(node, name)
+    return rewrite(graph, lambda old, new: replace(new, name=labels[old]) if old in labels else None)
 
 
 def name_values(
