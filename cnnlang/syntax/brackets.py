@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cnnlang.diagnostics import Diagnostic, Edit, Help
 from cnnlang.source import Source, Span
-from cnnlang.syntax.machine import MAX_DEPTH, too_deep
+from cnnlang.syntax.machine import MAX_ERRORS
 from cnnlang.syntax.tokens import CLOSERS, COMMENT, LINE_END, OPENERS, Token
 
 # What cannot stand in ( ) or [ ].
@@ -27,19 +27,16 @@ class _Open:
     index: int
 
 
-def depth_and_balance(tokens: list[Token]) -> tuple[Token | None, bool]:
-    """The first bracket that is nested too deep, and whether every bracket has its partner."""
+def balanced(tokens: list[Token]) -> bool:
+    """Whether every bracket has its partner."""
     open_brackets: list[str] = []
-    balanced = True
     for token in tokens:
         kind = token.kind
         if kind in OPENERS:
             open_brackets.append(kind)
-            if len(open_brackets) > MAX_DEPTH:
-                return token, balanced
         elif kind in CLOSERS and (not open_brackets or open_brackets.pop() != CLOSERS[kind]):
-            balanced = False
-    return None, balanced and not open_brackets
+            return False
+    return not open_brackets
 
 
 class Matcher:
@@ -60,6 +57,8 @@ class Matcher:
     def run(self) -> None:
         previous = LINE_END
         for token in self.tokens:
+            if len(self.findings) >= MAX_ERRORS:
+                return
             kind = token.kind
             if kind == COMMENT:
                 self.repaired.append(token)
@@ -77,7 +76,7 @@ class Matcher:
                 continue
             self.repaired.append(token)
         end = Token("$END", len(self.source.text), len(self.source.text))
-        while self.stack:
+        while self.stack and len(self.findings) < MAX_ERRORS:
             self.unclosed(self.stack[-1], end)
 
     def close_lists(self, token: Token) -> None:
@@ -171,8 +170,10 @@ class Matcher:
                 return index, previous.end, f" {closer}" if opener.kind == "{" else closer
             if index == bracket.index + 1:
                 break
-            line = self.source.position(previous.start)[0]
-            return index + 1, starts[line], " " * column + closer + "\n"
+            line = self.source.position(previous.end)[0]
+            if line < len(starts) and starts[line] <= after.start:
+                return index + 1, starts[line], " " * column + closer + "\n"
+            return index, previous.end, f" {closer}"  # a line end that was written as `;`
         if before.kind != "$END" or opener.kind != "{":
             return last + 1, kept[last].end, f" {closer}" if opener.kind == "{" else closer
         newline = "" if self.source.text.endswith("\n") else "\n"
@@ -203,10 +204,11 @@ class Matcher:
             if first.kind not in _HEADS or self.column(first) != column:
                 return None
             end = index + 2
-            while self.repaired[end].kind not in (LINE_END, COMMENT, "{"):
+            while end < len(self.repaired) and self.repaired[end].kind not in (LINE_END, COMMENT, "{"):
                 end += 1
-            last = self.repaired[end - 1]
-            return None if self.repaired[end].kind == "{" else (end, last.end)
+            if end == len(self.repaired) or self.repaired[end].kind == "{":
+                return None
+            return end, self.repaired[end - 1].end
         return None
 
     def wrong(self, opener: Token, closer: Token) -> None:
@@ -226,14 +228,8 @@ class Matcher:
 
 
 def check_brackets(source: Source, tokens: list[Token]) -> tuple[list[Token], list[Diagnostic]]:
-    """Tokens in which every bracket has its partner, and what was wrong with them.
-
-    E0106 alone where brackets are nested too deep: then there is nothing to go on with.
-    """
-    deep, balanced = depth_and_balance(tokens)
-    if deep is not None:
-        return tokens, [too_deep(Span(source, deep.start, deep.end))]
-    if balanced:
+    """Tokens in which every bracket has its partner, and what was wrong with them."""
+    if balanced(tokens):
         return tokens, []
     matcher = Matcher(source, tokens)
     matcher.run()

@@ -15,6 +15,8 @@ from cnnlang.syntax.tokens import END, Token
 from cnnlang.syntax.tree import Name
 
 MAX_DEPTH = 100
+# The most errors that are told at once.
+MAX_ERRORS = 20
 
 # Rules that make their node deeper than its children, and those within which counting begins anew.
 _DEEPER = frozenset(

@@ -5,12 +5,9 @@ from __future__ import annotations
 from cnnlang.diagnostics import Diagnostic
 from cnnlang.errors import FindingsError
 from cnnlang.source import Source, Span
-from cnnlang.syntax.machine import MAX_DEPTH, Machine
+from cnnlang.syntax.machine import MAX_DEPTH, MAX_ERRORS, Machine, too_deep
 from cnnlang.syntax.tokens import BAD, CLOSERS, END, OPENERS, Token, layout, lex
 from cnnlang.syntax.tree import Expr, File
-
-# The most errors that are told at once.
-MAX_ERRORS = 20
 
 
 def parse(source: Source) -> tuple[File | None, list[Diagnostic]]:
@@ -21,10 +18,12 @@ def parse(source: Source) -> tuple[File | None, list[Diagnostic]]:
     The tree and no findings, or None and its syntax errors (at most 20, in the order of the text).
     """
     tokens = lex(source.text)
-    if _plain(tokens):
-        kept = layout(tokens)
+    deep = _too_deep(source, tokens)
+    if deep:
+        return None, [deep]
+    if not any(token.kind in BAD for token in tokens):
+        machine, kept = Machine(source, "file"), layout(tokens)
         kept.append(Token(END, len(source.text), len(source.text)))
-        machine = Machine(source, "file")
         if machine.feed(kept) == len(kept):
             if machine.findings:
                 return None, machine.findings[:MAX_ERRORS]
@@ -37,20 +36,18 @@ def parse(source: Source) -> tuple[File | None, list[Diagnostic]]:
     return None, Recovery(source).run()
 
 
-def _plain(tokens: list[Token]) -> bool:
-    """Whether the language has all of the tokens, and brackets are not nested too deep."""
+def _too_deep(source: Source, tokens: list[Token]) -> Diagnostic | None:
+    """E0106 at the first bracket that is nested too deep."""
     depth = 0
     for token in tokens:
         kind = token.kind
         if kind in OPENERS:
             depth += 1
             if depth > MAX_DEPTH:
-                return False
+                return too_deep(Span(source, token.start, token.end))
         elif kind in CLOSERS:
-            depth -= 1
-        elif kind in BAD:
-            return False
-    return True
+            depth = max(depth - 1, 0)
+    return None
 
 
 def parse_range(source: Source, start: int, end: int) -> Expr:
@@ -64,13 +61,13 @@ def parse_range(source: Source, start: int, end: int) -> Expr:
     from cnnlang.syntax.expected import expectation, found
 
     tokens = lex(source.text, start, end)
-    if not _plain(tokens):
-        from cnnlang.syntax.brackets import check_brackets
+    deep = _too_deep(source, tokens)
+    if deep:
+        raise FindingsError([deep])
+    if any(token.kind in BAD for token in tokens):
         from cnnlang.syntax.foreign import read
 
-        tokens, findings = read(source, start, end)
-        findings += check_brackets(source, tokens)[1]
-        raise FindingsError(findings)
+        raise FindingsError(read(source, start, end)[1])
     tokens = layout(tokens)
     tokens.append(Token(END, end, end))
     machine = Machine(source, "expr")

@@ -18,8 +18,7 @@ from cnnlang.syntax.brackets import check_brackets
 from cnnlang.syntax.expected import expectation, found
 from cnnlang.syntax.foreign import read
 from cnnlang.syntax.habits import HABITS, MISSING, SURPLUS, SWAPS, Habit, Swap
-from cnnlang.syntax.machine import Machine
-from cnnlang.syntax.parser import MAX_ERRORS
+from cnnlang.syntax.machine import MAX_ERRORS, Machine
 from cnnlang.syntax.suites import suite_edits
 from cnnlang.syntax.tokens import CLOSERS, END, LINE_END, OPENERS, Token, layout, words
 
@@ -58,9 +57,11 @@ class Recovery:
     def __init__(self, source: Source) -> None:
         self.source = source
         tokens, self.findings = read(source)
-        tokens, findings = check_brackets(source, tokens)
-        self.findings += findings
-        self.hopeless = any(d.code == "E0106" for d in findings)
+        # With so many, reading has stopped short of the text's end.
+        self.enough = len(self.findings) >= MAX_ERRORS
+        if not self.enough:
+            tokens, findings = check_brackets(source, tokens)
+            self.findings += findings
         tokens, findings = check_header(source, tokens)
         self.findings += findings
         end = len(source.text)
@@ -72,7 +73,7 @@ class Recovery:
     def run(self) -> list[Diagnostic]:
         """All findings, in the order of the text."""
         at, left = 0, 0
-        while not self.hopeless and len(self.findings) < MAX_ERRORS:
+        while not self.enough and len(self.findings) < MAX_ERRORS:
             at = self.machine.feed(self.tokens, at)
             if at >= len(self.tokens):
                 break
@@ -80,7 +81,8 @@ class Recovery:
             stuck = left == len(self.tokens) - at
             left = len(self.tokens) - at
             at = at + 1 if stuck else self.go_on(at)
-        findings = [*self.findings, *self.machine.findings]
+        # A statement that was cured was read twice.
+        findings = list(dict.fromkeys([*self.findings, *self.machine.findings]))
         findings.sort(key=lambda d: d.span.start if d.span else 0)
         return findings[:MAX_ERRORS]
 
@@ -126,10 +128,10 @@ class Recovery:
         nothing = Token("in", region.at, region.at)
         if "in" in machine.expected():
             machine.feed([nothing])
-        end = max(region.end, at if tokens[at].kind in CLOSERS else at + 1 if tokens[at].kind != LINE_END else at)
+        end = max(region.end, at if tokens[at].kind in (*CLOSERS, LINE_END, END) else at + 1)
         if tokens[end].kind == LINE_END and LINE_END not in machine.expected():
             end += 1
-        return end if end > region.start else end + 1
+        return end
 
     # --- statements ---------------------------------------------------------------------------------------------------
 
@@ -143,12 +145,7 @@ class Recovery:
             start -= 1
             while start and tokens[start - 1].kind != LINE_END:
                 start -= 1
-        if (
-            at > 1
-            and tokens[at - 1].kind == LINE_END
-            and tokens[at - 2].kind == "{"
-            and self.machine.expected() == {"|"}
-        ):
+        if at > 1 and tokens[at - 1].kind == LINE_END and self.wants_branch(tokens[at - 2]):
             start = at - 2
             while start and tokens[start - 1].kind != LINE_END:
                 start -= 1
@@ -177,6 +174,10 @@ class Recovery:
                 while start and tokens[start - 1].kind != LINE_END:
                     start -= 1
         return self.spanning(start, end)
+
+    def wants_branch(self, before: Token) -> bool:
+        """Whether a line that cannot stand where it stands belongs to the `{` or `|` that ends the line before."""
+        return before.kind == "|" or (before.kind == "{" and self.machine.expected() == {"|"})
 
     def spanning(self, start: int, end: int) -> Region:
         tokens = self.tokens
@@ -398,8 +399,8 @@ class Recovery:
             error = self.tokens[at]
             line_end = self.source.text.find("\n", error.start)
             passed = [token for token in ahead[:reached] if token.start > error.start]
-            near = clean and (line_end < 0 or ahead[reached].start <= line_end)
-            if ahead[reached].start <= error.start or near or len(passed) < 2:
+            near = line_end < 0 or ahead[reached].start <= line_end
+            if ahead[reached].start <= error.start or (near and (clean or len(passed) < 2)):
                 return None
         return Cure(diagnostic, end, edits, tokens)
 

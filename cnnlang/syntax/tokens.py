@@ -64,16 +64,16 @@ def lex(text: str, start: int = 0, end: int | None = None) -> list[Token]:
     while at < end:
         found = match(text, at, end)
         assert found is not None  # BAD_CHARACTER takes what nothing else takes
-        token = classify(found, end)
+        token = classify(found, found.lastgroup or "", end)
         at = token.end
         if not token.kind.startswith("SPACE"):
             tokens.append(token)
     return tokens
 
 
-def classify(found: re.Match[str], end: int) -> Token:
-    """The token that a match of `patterns` is."""
-    kind, stop = found.lastgroup or "", found.end()
+def classify(found: re.Match[str], kind: str, end: int) -> Token:
+    """The token that a match of `patterns` is; `kind` is the group that matched."""
+    stop = found.end()
     if kind == "SIGN":
         kind = found.group()
     elif kind == "NAME":
