@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,24 @@ def test_a_network_in_the_documentation_checks(text: str) -> None:
     checked = check(Source("snippet.cnn", text))
     assert [render_full(d) for d in checked.diagnostics] == []
     assert checked.programs
+
+
+def test_the_mistake_in_the_readme_is_told_as_it_shows() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (net,), (told,) = (re.findall(rf"```{kind}\n(.*?)```", readme, re.DOTALL) for kind in ("cnn", "text"))
+    wrong = re.sub(r"\| if stride.*", "| in", net)
+    findings = check(Source("resnet18.cnn", wrong)).diagnostics
+    assert "\n".join(render_full(d) for d in findings).rstrip() == told.rstrip()
+
+
+def test_the_python_in_the_readme_runs() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", cwd=ROOT, check=True
+    )
+    assert "11181642 1813561344 18" in done.stdout
+    assert "(1, 10) (64, 3, 7, 7)" in done.stdout
+    assert "class ResNet18(nn.Sequential)" in done.stdout
 
 
 def test_links_between_pages_lead_somewhere() -> None:
