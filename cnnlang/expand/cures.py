@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cnnlang.diagnostics import Edit, Help
@@ -16,8 +19,8 @@ from cnnlang.ir import TensorType
 from cnnlang.ops import OPERATORS
 from cnnlang.ops.conv import Conv
 from cnnlang.ops.pool import AdaptiveAvgPool, GlobalPool, Pool
-from cnnlang.ops.shape import Flatten
-from cnnlang.signature import Value, is_int
+from cnnlang.ops.shape import Flatten, PixelShuffle
+from cnnlang.signature import Value, is_int, show_value
 from cnnlang.source import Span
 from cnnlang.syntax import tree
 from cnnlang.syntax.walk import walk
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     Inputs = Sequence[tuple[tree.Input, Node]]
 
 TRAIL = 4
+MAX_TRIES = 1000
 MULTIPLES = (2, 3, 4, 6, 8, 12, 16, 32, 64, 128)
 
 
@@ -142,7 +146,57 @@ def operator_help(
         text = text or f"write `{error.argument}={error.replacement}`"
     elif error.code == "E0205" and known and op is not None:
         edits = multiple_sizes(op, (x.type,), inputs)
+    elif known and op is not None:
+        found = _that_works(error, op, call, x.type)
+        if found:
+            return found
     return (Help(text, edits),) if text else ()
+
+
+def _that_works(error: OperatorError, op: Op, call: tree.Call | tree.Merge, x: TensorType) -> tuple[Help, ...]:
+    """The argument nearest below the one at fault that the operator takes, found by trying."""
+    if isinstance(op, PixelShuffle):
+        needed = -(-x.channels // op.r**2) * op.r**2
+        text = f"conv({needed}, 1) -> "
+        return (
+            Help(
+                f"make {needed} channels first: `{text.removesuffix(' -> ')}`",
+                (Edit(at(call.span, call.span.start), text),),
+            ),
+        )
+    for argument in dict.fromkeys(("dilation", error.argument) if error.code == "E0202" else (error.argument,)):
+        written = written_argument(call, argument)
+        if written is None or argument is None:
+            continue
+        for text, changed in _lower(op, argument, written.value):
+            try:
+                changed.validate()
+                changed.result(x)
+            except OperatorError:
+                continue
+            return (
+                Help(
+                    f"write `{argument}={text}`" if written.name else f"write `{text}`",
+                    (Edit(written.value.span, text),),
+                ),
+            )
+    return ()
+
+
+def _lower(op: Op, argument: str, expr: tree.Expr) -> Iterator[tuple[str, Op]]:
+    """An operator with smaller and smaller values of an argument that is written as a number or a list."""
+    field = next(f for f in op.fields() if f.name == argument)
+    values: Sequence[Value] = ()
+    match expr:
+        case tree.Constant(value=int(value)) if not isinstance(value, bool):
+            values = range(min(value - 1, MAX_TRIES), -1, -1)
+        case tree.ListExpr(items=[tree.Constant(value=first), *rest]):
+            same = all(isinstance(i, tree.Constant) and i.value == first for i in rest)
+            values = [first] if same else ()
+    for value in values:
+        with suppress(ValueError, TypeError):
+            changed = replace(op, **{argument: field.kind.convert(value)})  # type: ignore[type-var]  # it is a dataclass
+            yield show_value(value), changed
 
 
 def multiple_sizes(op: Op, types: Sequence[TensorType], inputs: Inputs) -> tuple[Edit, ...]:

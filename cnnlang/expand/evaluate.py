@@ -15,6 +15,7 @@ from cnnlang.dims import Term
 from cnnlang.expand.bounds import MAX_LIST, MAX_TEXT, too_large, work_of
 from cnnlang.expand.findings import Abandon, Findings
 from cnnlang.expand.number_cures import as_number, cut_lists, last_index, plain_value
+from cnnlang.expand.suggest import did_you_mean
 from cnnlang.expand.value_cures import integer_cure
 from cnnlang.signature import Value, is_int, show_short
 from cnnlang.source import Expansion, Span
@@ -32,6 +33,9 @@ class Names(Protocol):
 
     def numbers(self) -> list[str]:
         """The names that have a value, innermost first, for "did you mean"."""
+
+    def sized(self, size: Term) -> tuple[Help, ...]:
+        """The cure for a symbolic size where a number is due."""
 
 
 OPERATIONS: dict[str, Callable[[Value, Value], Value]] = {
@@ -168,7 +172,7 @@ class Evaluator:
 
     def _true(self, value: Value, span: Span) -> bool:
         if isinstance(value, Term):
-            raise self.error(f"whether {value} is zero is not known", span, "E0205", KNOWN)
+            raise self.error(f"whether {value} is zero is not known", span, "E0205", self.names.sized(value))
         return bool(value)
 
     def _bounded(self, value: Value, span: Span) -> Value:
@@ -248,7 +252,8 @@ class Evaluator:
             if isinstance(difference, int):
                 return bool(OPERATIONS[op](difference, 0))
             if both:
-                raise self.error(f"whether {left} {op} {right} is not known", span, "E0205", KNOWN)
+                help = self.names.sized(difference) if isinstance(difference, Term) else ()
+                raise self.error(f"whether {left} {op} {right} is not known", span, "E0205", help)
         try:
             return bool(OPERATIONS[op](left, right))
         except TypeError:
@@ -272,7 +277,10 @@ class Evaluator:
 
     def _call(self, call: tree.Call) -> Value:
         name = call.name.name
-        function = FUNCTIONS[name]  # names are resolved before anything is evaluated
+        if name not in FUNCTIONS:  # only what is not resolved before: the conditions of a `check`
+            help = did_you_mean(name, FUNCTIONS, call.name.span)
+            raise self.error(f"no function is called `{name}`", call.name.span, "E0301", help)
+        function = FUNCTIONS[name]
         values = [self.evaluate(a.value) for a in call.arguments]
         if name == "range" and all(map(is_int, values)) and 1 <= len(values) <= 3 and 0 not in values[2:]:
             count = len(range(*values))
@@ -299,8 +307,6 @@ def _described(value: Value) -> str:
         return "an empty list"
     return show_short(value) if is_int(value) else type_name(value)
 
-
-KNOWN = "give the size a number in `input`, or with `--set`"
 
 FUNCTIONS: dict[str, Callable[..., Value]] = {
     "range": lambda *a: list(range(*a)),

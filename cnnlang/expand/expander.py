@@ -18,11 +18,12 @@ from cnnlang.expand.modules import Definition
 from cnnlang.expand.paths import counted, label_path
 from cnnlang.expand.removal import at, end_of, remove_statement, top_of
 from cnnlang.expand.steps import Steps
+from cnnlang.expand.value_cures import value_cure
 from cnnlang.ir import Node, TensorType
 from cnnlang.ops import OPERATORS
 from cnnlang.ops.base import Input, Op
 from cnnlang.program import AuxHead, AuxMade, Bound, Chosen, Looped, Opened, OutputMade, Scope, SharedMade, Trace
-from cnnlang.signature import Value, is_number, show_short
+from cnnlang.signature import Value, is_number, number, show_short
 from cnnlang.syntax import tree
 from cnnlang.syntax.walk import walk
 
@@ -64,7 +65,7 @@ class Expander(Steps):
             return
         except Abandon:
             return
-        if not self.inputs and not self.findings.has_errors:
+        if not self.inputs and not self.failed:
             self.findings.report(
                 "E0316",
                 f"net `{self.definition.name}` has no input",
@@ -83,7 +84,7 @@ class Expander(Steps):
 
     def _output_of_the_end(self, net: tree.Net, frame: Frame) -> None:
         if frame.value is ABSENT or (self.inputs and frame.value is self.inputs[0][1]):
-            if not self.findings.has_errors:
+            if not self.failed:
                 self.findings.report(
                     "E0316",
                     f"net `{self.definition.name}` has no steps",
@@ -96,7 +97,7 @@ class Expander(Steps):
         self.outputs.append((label.name if isinstance(label, tree.Name) else "output", frame.value))
 
     def _lint_lost_values(self) -> None:
-        if self.findings.has_errors:
+        if self.failed:
             return
         needed: set[Node] = set()
         stack = [*(n for _, n in self.outputs), *(a.node for a in self.aux)]
@@ -328,6 +329,7 @@ class Expander(Steps):
                 "E0305",
                 f"`weight` of a head must be a number from 0, not {show_short(value)}",
                 bound["weight"].value.span,
+                help=value_cure(number("", lambda v: v >= 0), value, bound["weight"].value),
             )
         return float(value)
 

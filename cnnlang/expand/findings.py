@@ -33,6 +33,7 @@ class Findings:
     def __init__(self) -> None:
         self._found: dict[tuple[str, int, int, int], tuple[Diagnostic, int, bool]] = {}
         self._errors = 0
+        self.reported = 0  # errors, each time that one is reported
         self._work = 0
         self.loops = 0  # how many loops the expansion is in now
 
@@ -51,6 +52,7 @@ class Findings:
             yield
 
     def add(self, diagnostic: Diagnostic) -> None:
+        self.reported += diagnostic.is_error
         span = diagnostic.span
         place = (id(span.source), span.start, span.end) if span else (0, 0, 0)
         key = (diagnostic.code, *place)

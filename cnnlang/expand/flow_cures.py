@@ -64,12 +64,12 @@ def input_size(place: int, span: Span) -> tuple[Help, ...]:
     return (Help(f"write a number from 1, or `{letter}` for any size", (Edit(span, letter),)),)
 
 
-def sized(size: Term, inputs: Sequence[tuple[tree.Input, Node]]) -> tuple[Help, ...]:
+def sized(size: Term, inputs: Sequence[tree.Input]) -> tuple[Help, ...]:
     """The cure for a symbolic size where a number is due: numbers in the inputs."""
     names = variables(size)
     edits = [
         Edit(part.span, "224")
-        for statement, _ in inputs
+        for statement in inputs
         for dim in statement.shape[2:]
         for part in walk(dim)
         if isinstance(part, tree.Name) and part.name in names

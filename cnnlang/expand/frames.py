@@ -10,12 +10,15 @@ from cnnlang.diagnostics import Edit, Help
 from cnnlang.dims import Term
 from cnnlang.expand.evaluate import Evaluator
 from cnnlang.expand.findings import Abandon, Findings
+from cnnlang.expand.flow_cures import sized
 from cnnlang.expand.names import bindings
+from cnnlang.expand.suggest import did_you_mean
 from cnnlang.ir import Node, TensorType
 from cnnlang.ops.base import Input, Leaf
 from cnnlang.signature import Value
 from cnnlang.source import Expansion, Span
 from cnnlang.syntax import tree
+from cnnlang.syntax.walk import walk
 
 if TYPE_CHECKING:
     from cnnlang.expand.modules import Definition, Module
@@ -169,6 +172,10 @@ class FrameNames:
                 help=(Help("write an input's name in place of `in`", edits),),
             )
         what = attribute.name.name
+        if what not in SIZES:  # only what is not resolved before: the conditions of a `check`
+            message = f"a value has no `{what}`; it has `channels`, `height` and `width`"
+            place = attribute.name.span
+            raise self.findings.report("E0301", message, place, help=did_you_mean(what, SIZES, place))
         if what != "channels" and node.type.rank != 4:
             raise self.findings.report(
                 "E0201",
@@ -182,6 +189,9 @@ class FrameNames:
 
     def numbers(self) -> list[str]:
         return self.frame.env.numbers()
+
+    def sized(self, size: Term) -> tuple[Help, ...]:
+        return sized(size, [i for i in walk(self.frame.module.file) if isinstance(i, tree.Input)])
 
     def _missing(self, name: tree.Name) -> Abandon:
         return self.frame.not_made(name.name, name.span, self.findings)

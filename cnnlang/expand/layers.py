@@ -54,12 +54,18 @@ class Layers(ABC):
     def __init__(self, net: tree.Net, findings: Findings) -> None:
         self.net = net
         self.findings = findings
+        self._reported = findings.reported
         self.paths = Paths(findings)
         self.inputs: list[tuple[tree.Input, Node]] = []
         self.weights: dict[str, Node] = {}
         self.made: list[Node] = []
         self.parameters: Dim = 0
         self.steps = 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether this expansion has reported an error, be it one that was known before."""
+        return self.findings.reported > self._reported
 
     @abstractmethod
     def body(self, statements: tuple[tree.Statement, ...], frame: Frame) -> Traces:
@@ -102,7 +108,7 @@ class Layers(ABC):
         place = frame.place(cures.argument_span(call, name))
         if isinstance(value, Term):
             message = f"`{name}` must be a number, and {value} is symbolic"
-            return self.findings.report("E0205", message, place, help=sized(value, self.inputs))
+            return self.findings.report("E0205", message, place, help=sized(value, [s for s, _ in self.inputs]))
         try:
             cls.form(next(f for f in cls.fields() if f.name == name), value)
         except OperatorError as error:

@@ -35,6 +35,24 @@ def remove_argument(arguments: Sequence[tree.Argument], argument: tree.Argument)
     return remove_item(arguments, argument)
 
 
+def remove_entry(entries: Sequence[tree.Entry], entry: tree.Entry) -> Edit:
+    """The edit that takes an entry away with one comma: what joins it to a neighbour on its line, or its whole line."""
+    source, start, end = entry.span.source, entry.span.start, entry.span.end
+    text = source.text
+    i = next(k for k, e in enumerate(entries) if e is entry)
+    if i > 0 and "\n" not in text[entries[i - 1].span.end : start]:
+        return Edit(Span(source, entries[i - 1].span.end, end), "")
+    if i + 1 < len(entries) and "\n" not in text[end : entries[i + 1].span.start]:
+        return Edit(Span(source, start, entries[i + 1].span.start), "")
+    rest = text[end:].lstrip(" \t")
+    if rest.startswith(","):
+        end = len(text) - len(rest) + 1
+    line_start, line_end = text.rfind("\n", 0, start) + 1, text.find("\n", end)
+    if line_end >= 0 and not text[line_start:start].strip() and not text[end:line_end].strip():
+        return Edit(Span(source, line_start, line_end + 1), "")
+    return Edit(Span(source, start, end), "")
+
+
 def remove_statement(span: Span) -> Edit:
     """Take a statement away; where it has its lines to itself, with these and a comment at their end."""
     text = span.source.text

@@ -24,7 +24,6 @@ from cnnlang.source import Span
 from cnnlang.syntax import tree
 from cnnlang.syntax.walk import walk
 
-FIGURES = ("params", "params_train", "macs", "depth")
 NET_ONLY = {
     tree.Input: "input",
     tree.Labels: "labels",
@@ -259,8 +258,10 @@ class Resolver(ChainResolver):
                 self.ends = ends
             case tree.If():
                 self._if(statement, names)
+            case tree.Labels(value=value):
+                self.expression(value, names)
             case _:
-                pass  # labels and sections have names of their own, and are looked at when the net is expanded
+                pass  # sections have names of their own, and are looked at when the net is expanded
 
     def _output(self, statement: tree.Output, names: Names) -> None:
         seen: dict[str, Span] = {}
@@ -364,6 +365,8 @@ class Resolver(ChainResolver):
                         )
                     names.own[part.name] = Known("size", part.span, statement)
             self.expression(dim, names)
+        for entry in statement.metadata:
+            self.expression(entry.value, names)
         # one that reaches no output is a lost value, which is another lint
         self.bind(statement.name, "tensor", statement, names, counts_as_used=True)
 

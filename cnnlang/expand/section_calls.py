@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -328,24 +328,6 @@ class Reader:
             return self.error(message, span, _all_of(registry), code="E0317")
         cures = did_you_mean(name, registry, span) or (_all_of(registry),)
         return self.error(message, span, *cures, code="E0301")
-
-
-def removal(entries: Sequence[tree.Entry], entry: tree.Entry) -> Edit:
-    """The edit that takes an entry away with one comma: what joins it to a neighbour on its line, or its whole line."""
-    source, start, end = entry.span.source, entry.span.start, entry.span.end
-    text = source.text
-    i = next(k for k, e in enumerate(entries) if e is entry)
-    if i > 0 and "\n" not in text[entries[i - 1].span.end : start]:
-        return Edit(Span(source, entries[i - 1].span.end, end), "")
-    if i + 1 < len(entries) and "\n" not in text[end : entries[i + 1].span.start]:
-        return Edit(Span(source, start, entries[i + 1].span.start), "")
-    rest = text[end:].lstrip(" \t")
-    if rest.startswith(","):
-        end = len(text) - len(rest) + 1
-    line_start, line_end = text.rfind("\n", 0, start) + 1, text.find("\n", end)
-    if line_end >= 0 and not text[line_start:start].strip() and not text[end:line_end].strip():
-        return Edit(Span(source, line_start, line_end + 1), "")
-    return Edit(Span(source, start, end), "")
 
 
 def free_names(expr: tree.Expr) -> list[tree.Name]:

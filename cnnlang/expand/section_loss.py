@@ -9,8 +9,8 @@ from cnnlang.diagnostics import Edit, Help, Label
 from cnnlang.expand.cures import remove_step
 from cnnlang.expand.evaluate import FUNCTIONS
 from cnnlang.expand.findings import Abandon
-from cnnlang.expand.removal import at
-from cnnlang.expand.section_calls import Reader, removal, shown
+from cnnlang.expand.removal import at, remove_entry
+from cnnlang.expand.section_calls import Reader, shown
 from cnnlang.expand.suggest import did_you_mean
 from cnnlang.ir import Node
 from cnnlang.signature import is_number
@@ -91,13 +91,13 @@ class LossReader:
             name = entry.key.name
             if name not in known:
                 free = [n for n in known if n not in {e.key.name for e in entries.entries}]
-                away = Help(f"there are {_listed(known)}", (removal(entries.entries, entry),))
+                away = Help(f"there are {_listed(known)}", (remove_entry(entries.entries, entry),))
                 cures = did_you_mean(name, free, entry.key.span) or (away,)
                 self.reader.error(f"the net has no output `{name}`", entry.key.span, *cures)
                 failed = True
                 continue
             if name in terms:
-                away = Help("take one away", (removal(entries.entries, entry),))
+                away = Help("take one away", (remove_entry(entries.entries, entry),))
                 self.reader.error(f"the loss of `{name}` is given twice", entry.key.span, away)
                 failed = True
                 continue

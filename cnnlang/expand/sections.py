@@ -11,8 +11,8 @@ from typing import Any
 from cnnlang.diagnostics import Edit, Help, Label
 from cnnlang.expand.evaluate import Evaluator
 from cnnlang.expand.findings import Abandon, Findings
-from cnnlang.expand.removal import at
-from cnnlang.expand.section_calls import Enough, Placed, Reader, removal
+from cnnlang.expand.removal import at, remove_entry
+from cnnlang.expand.section_calls import Enough, Placed, Reader
 from cnnlang.expand.section_freeze import FreezeReader
 from cnnlang.expand.section_loss import LossReader
 from cnnlang.expand.section_meta import MetaReader
@@ -112,7 +112,7 @@ class SectionReader:
         readers = self._readers()
         for key, entry in self._entries().items():
             if self.section.kind != "meta" and isinstance(entry.value, tree.Constant) and entry.value.value is None:
-                cure = Help("take the entry away", (removal(self.section.entries, entry),))
+                cure = Help("take the entry away", (remove_entry(self.section.entries, entry),))
                 self.reader.error(f"`{key}` has no value", entry.value.span, cure)
                 continue
             try:
@@ -153,7 +153,7 @@ class SectionReader:
                 self.reader.findings.report(
                     "E0315", f"`{key}` is given twice", entry.key.span,
                     labels=(Label(first[key].key.span, "first here"),),
-                    help=(Help("take one away", (removal(self.section.entries, entry),)),),
+                    help=(Help("take one away", (remove_entry(self.section.entries, entry),)),),
                 )  # fmt: skip
             elif self._is_unknown(key):
                 self._unknown_key(entry)
@@ -174,7 +174,7 @@ class SectionReader:
         help: tuple[Help, ...]
         if ours:
             if ours in written:
-                away = removal(self.section.entries, entry)
+                away = remove_entry(self.section.entries, entry)
                 help = (Help(f"it is `{ours}`, which is given too: take this one away", (away,)),)
             else:
                 help = (Help(f"`{key}` is called `{ours}` here", (Edit(span, ours),)),)
@@ -185,7 +185,7 @@ class SectionReader:
         else:
             help = did_you_mean(key, [k for k in KEYS[kind] if k not in written], span)
             words = f"its entries are {', '.join(f'`{k}`' for k in KEYS[kind])}"
-            help = help or (Help(words, (removal(self.section.entries, entry),)),)
+            help = help or (Help(words, (remove_entry(self.section.entries, entry),)),)
         self.reader.error(f"`{kind}` has no entry `{key}`", span, *help)
 
     def _for_the_optimizer(self, entry: tree.Entry) -> Help:
@@ -197,7 +197,7 @@ class SectionReader:
         if optimizer is None:
             whole = f"optimizer = sgd({text})"
             return Help(f"{words}write for example `{whole}`", (Edit(entry.span, whole),) if name == "lr" else ())
-        away = removal(self.section.entries, entry)
+        away = remove_entry(self.section.entries, entry)
         match optimizer:
             case tree.Name():
                 edit = Edit(at(optimizer.span, optimizer.span.end), f"({text})")
