@@ -535,9 +535,11 @@ def test_run_shows_classes_with_probabilities(cnn: Run, steps: str, how: str, pr
     assert [round(t["probability"], 4) for t in top] == probabilities
     text = cnn("run", "a.cnn", "i.csv", "--top", "2")[1].splitlines()
     assert text[0] == "i.csv: dog"
+    one = cnn("run", "a.cnn", "i.csv", "i.csv", "--top", "1")[1].splitlines()
+    assert one[:2] == [f"i.csv: dog ({probabilities[0]:.2%})"] * 2
     assert [line.split()[:2] for line in text[1:3]] == [
         [name, f"{p:.2%}"] for name, p in zip(("dog", "고양이"), [*probabilities], strict=False)
-    ] or how == "none"
+    ]
     assert ("(probabilities are the softmax of the net's output)" in text) == (how == "softmax")
 
 

@@ -99,7 +99,8 @@ def results_text(results: Sequence[Result], program: Program, top: int) -> str:
             parts = [textwrap.indent(f"{name}: {text}", "  ") for name, text in zip(names, shown, strict=True)]
             blocks.append("\n".join([title, *parts]))
     words = dict.fromkeys(s.words for s in scores if s and s.words)
-    return "\n\n".join([*blocks, *(f"({w})" for w in words)])
+    between = "\n\n" if any("\n" in block for block in blocks) else "\n"
+    return between.join([*blocks, *(f"({w})" for w in words)])
 
 
 def results_json(results: Sequence[Result], program: Program, top: int) -> str:
@@ -136,9 +137,11 @@ def _ranked(values: Array, score: Scores, program: Program, top: int) -> list[tu
 
 
 def _classes(values: Array, score: Scores, program: Program, top: int) -> str:
-    """The best class, and below it the best ones with their probabilities."""
+    """The best class, and below it the best ones with their probabilities; one line where one is asked for."""
     ranked = _ranked(values, score, program, top)
     names = [printable(label) if label is not None else f"class {c}" for c, label, _, _ in ranked]
+    if top == 1:
+        return f"{names[0]} ({ranked[0][2]:.2%})"
     width = max(map(display_width, names))
     lines = [
         f"  {name}{' ' * (width - display_width(name))}  {p:8.2%}" + ("" if score.how == "none" else f"  {v:10.4g}")
