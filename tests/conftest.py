@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("thorough", max_examples=2_000, deadline=None)  # pytest --hypothesis-profile=thorough
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
