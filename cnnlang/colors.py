@@ -49,9 +49,9 @@ def peak_of(values: NDArray[Any]) -> float:
     return float(finite.max(initial=0))
 
 
-def number(value: float) -> str:
-    """A number in at most three digits, as a caption has it."""
-    return "0" if value == 0 else f"{value:.3g}"
+def number(value: float, digits: int = 3) -> str:
+    """A number in a few digits, as a caption has it."""
+    return "0" if value == 0 else f"{value:.{digits}g}"
 
 
 def value_range(values: NDArray[Any]) -> str:

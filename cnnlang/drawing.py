@@ -22,6 +22,7 @@ MARGIN = 28
 GAP = 16
 INNER = WIDTH - 2 * MARGIN
 TALLEST = 640  # a map on the page
+SMALL = 180  # a column of small maps, for what stands beneath them
 MOST_PANELS = 512
 MOST_BARS = 20
 
@@ -59,7 +60,9 @@ def draw(outputs: Mapping[str, NDArray[Any]], *, labels: Sequence[str] = (), tit
     titles
         What each of the N samples is called.
     """
-    rows = [*_rows(outputs, labels, titles), Row(panels=(_legend(),))]
+    rows = list(_rows(outputs, labels, titles))
+    if any(array.ndim == 4 for array in outputs.values()):
+        rows.append(Row(panels=(_legend(),)))
     heights = [_row_height(row) for row in rows]
     page = Image.new("RGB", (WIDTH, sum(heights) + 2 * MARGIN - GAP), PAPER)
     canvas = ImageDraw.Draw(page)
@@ -120,6 +123,7 @@ def _output(name: str, array: NDArray[Any], labels: Sequence[str], left: int) ->
 
 
 def _grid(panels: list[Panel], columns: int, width: int) -> Iterator[Row]:
+    width = min(width, max(SMALL, *(panel.image.width for panel in panels)))  # small maps stand close together
     for start in range(0, len(panels), columns):
         yield Row(panels=tuple(panels[start : start + columns]), column=width)
 
@@ -151,7 +155,7 @@ def _map(values: NDArray[Any], peak: float, width: int) -> Image.Image:
 
 
 def _write_numbers(image: Image.Image, values: NDArray[Any], cell: int, peak: float) -> None:
-    texts = [[number(float(v)) for v in row] for row in values]
+    texts = [[number(float(v), 4) for v in row] for row in values]
     longest = max((text for row in texts for text in row), key=len)
     size = next((s for s in (18, 15, 13, 11, 10) if font_for(longest, s).getlength(longest) <= cell - 4), None)
     if size is None:
@@ -177,7 +181,9 @@ def _bars(name: str, values: NDArray[Any], names: Sequence[str]) -> Panel:
     if len(order) > MOST_BARS:
         order = np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")[:MOST_BARS].tolist()
         note = f"the {MOST_BARS} largest of {len(values):,}; {note}"
-    line, size, text_width, bar_width = 24, 15, 300, 520
+    line, size, bar_width = 24, 15, 520
+    texts = [_clipped(names[index], 400, size) for index in order]
+    text_width = 12 + round(max((font_for(text, size).getlength(text) for text in texts), default=0))
     image = Image.new("RGB", (text_width + bar_width + 110, line * len(order) + 8), PAPER)
     canvas = ImageDraw.Draw(image)
     peak = float(np.abs(values[np.isfinite(values)]).max(initial=0)) or 1.0
@@ -190,9 +196,8 @@ def _bars(name: str, values: NDArray[Any], names: Sequence[str]) -> Panel:
         top = 4 + place * line
         end = zero + float(shown[index]) / peak * unit
         canvas.rectangle((min(zero, end), top + 3, max(zero, end), top + line - 4), (WARM if end >= zero else COLD)[2])
-        label = _clipped(names[index], text_width, size)
-        font = font_for(label, size)
-        canvas.text((text_width - font.getlength(label), top + 2), label, INK, font)
+        font = font_for(texts[place], size)
+        canvas.text((text_width - font.getlength(texts[place]), top + 2), texts[place], INK, font)
         figure = number(float(values[index]))
         canvas.text((max(zero, end) + 6, top + 2), figure, FAINT, font_for(figure, size))
     canvas.line((zero, 0, zero, image.height), INK)
