@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from cnnlang.syntax.allow import allowed
+from typing import TYPE_CHECKING
+
+from cnnlang.syntax.comments import allowed, comments
 from cnnlang.syntax.parser import parse, parse_expression
 from cnnlang.syntax.read import decode, read_source
 
-__all__ = ["allowed", "decode", "parse", "parse_expression", "read_source"]
+if TYPE_CHECKING:
+    from cnnlang.source import Source
+
+__all__ = ["allowed", "comments", "decode", "format_source", "parse", "parse_expression", "read_source"]
+
+
+def format_source(source: Source) -> str:
+    """A text in the one style; see `cnnlang.syntax.format`, which only `fmt` needs."""
+    from cnnlang.syntax import format as formatter
+
+    return formatter.format_source(source)
