@@ -106,6 +106,27 @@ def test_a_broken_network_gets_findings_and_no_traceback(text: str, data: st.Dat
     assert result.has_errors or result.programs
 
 
+VIEWS = [
+    'upsample(2, mode="bilinear")', "pixel_shuffle(1)", "channel_shuffle(2)", "channels(1, 3)", "crop(1)",
+    'pad(1, mode="reflect")', "upsample(2)", "pad_channels(1, 1)", "concat { | in | in }",
+]  # fmt: skip
+READERS = [
+    "relu", "bn", "prelu", "lrn(3)", "group_norm(1)", "conv(3, 3)", "depthwise(3)", "deconv(2, 2)", "maxpool(2)",
+    "avgpool(3, count_pad=false)", "add { | in | relu }", "softmax", "normalize(1, 2)", "hardswish",
+    "mul { | in | global_avgpool }", "flatten -> dense(3)", "flatten -> tanh", "adaptive_avgpool(2)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_operators_read_arrays_of_any_layout(view: str) -> None:
+    """What moves cells about may hand on a view whose cells lie in another order."""
+    for reader in READERS:
+        program = checked(f"cnn 1\nnet Random {{ input x: [N, 4, 5, 6]\n {view}\n {reader}\n}}")
+        weights, inputs = random_weights(program.graph), random_inputs(program.graph, {"N": 2})
+        (reference,) = interpret(program.graph, weights, *inputs)
+        assert_close(run_numba(program, weights, *inputs)[0], reference)
+
+
 def test_the_comparison_finds_a_wrong_target() -> None:
     program = checked("cnn 1\nnet Random { input x: [N, 2, 6, 6]\n conv(3, 3) -> bn -> relu -> global_avgpool }")
     weights = random_weights(program.graph)
