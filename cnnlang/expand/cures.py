@@ -33,6 +33,21 @@ if TYPE_CHECKING:
 
     Inputs = Sequence[tuple[tree.Input, Node]]
 
+# Kernels that a name is enough for elsewhere, 3x3 each.
+KERNELS = {
+    "sobel": "[[1, 0, -1], [2, 0, -2], [1, 0, -1]]",
+    "sobel_x": "[[1, 0, -1], [2, 0, -2], [1, 0, -1]]",
+    "sobel_y": "[[1, 2, 1], [0, 0, 0], [-1, -2, -1]]",
+    "prewitt": "[[1, 0, -1], [1, 0, -1], [1, 0, -1]]",
+    "laplace": "[[0, 1, 0], [1, -4, 1], [0, 1, 0]]",
+    "laplacian": "[[0, 1, 0], [1, -4, 1], [0, 1, 0]]",
+    "sharpen": "[[0, -1, 0], [-1, 5, -1], [0, -1, 0]]",
+    "blur": "[[1/9, 1/9, 1/9], [1/9, 1/9, 1/9], [1/9, 1/9, 1/9]]",
+    "box": "[[1/9, 1/9, 1/9], [1/9, 1/9, 1/9], [1/9, 1/9, 1/9]]",
+    "gaussian": "[[1/16, 2/16, 1/16], [2/16, 4/16, 2/16], [1/16, 2/16, 1/16]]",
+    "identity": "[[0, 0, 0], [0, 1, 0], [0, 0, 0]]",
+}
+
 TRAIL = 4
 MAX_TRIES = 1000
 MULTIPLES = (2, 3, 4, 6, 8, 12, 16, 32, 64, 128)
@@ -100,6 +115,9 @@ def refused_value(error: OperatorError, call: tree.Call | tree.Merge, value: Val
         return foreign
     if value is None:
         return (Help("leave it out", (remove_argument(call.arguments, written),)),)
+    if error.argument == "weight" and isinstance(value, str) and value.lower() in KERNELS:
+        text = KERNELS[value.lower()]
+        return (Help(f"write its rows: `{text}`", (Edit(written.value.span, text),)),)
     kind = next(f.kind for f in OPERATORS[call.name.name].fields() if f.name == error.argument)
     return value_cure(kind, value, written.value)
 
@@ -108,7 +126,7 @@ def refused_value(error: OperatorError, call: tree.Call | tree.Merge, value: Val
 
 
 def operator_help(
-    error: OperatorError, op: Op | None, call: tree.Call | tree.Merge, x: Node, inputs: Inputs
+    error: OperatorError, op: Op | None, call: tree.Call | tree.Merge, x: Node, inputs: Inputs, used: Span
 ) -> tuple[Help, ...]:
     """The cures of an operator's error, with edits where it says what to write.
 
@@ -124,22 +142,24 @@ def operator_help(
         What flows into it.
     inputs
         The net's inputs, with the statements that declare them.
+    used
+        Where it is applied: where it is called, or where a `shared` one is named.
     """
     foreign = _foreign_order(call, x)
     if foreign:
         return foreign
     known = x not in (UNKNOWN, ABSENT)
     if error.code == "E0201" and known and op is not None and isinstance(call, tree.Call):
-        found = _for_features(op, call, x)
+        found = _for_features(op, used, x)
         if found:
             return found
     edits: tuple[Edit, ...] = ()
     text = error.help
     if error.before is not None:
-        edits = (Edit(at(call.span, call.span.start), f"{error.before} -> "),)
+        edits = (Edit(at(used, used.start), f"{error.before} -> "),)
         text = text or f"put `{error.before}` before it"
     elif error.instead is not None:
-        edits = (Edit(call.span, error.instead),)
+        edits = (Edit(used, error.instead),)
         text = text or f"write `{error.instead}`"
     elif error.replacement is not None and error.argument is not None:
         edits = (argument_edit(call, error.argument, error.replacement),)
@@ -164,6 +184,11 @@ def _that_works(error: OperatorError, op: Op, call: tree.Call | tree.Merge, x: T
                 (Edit(at(call.span, call.span.start), text),),
             ),
         )
+    written = written_argument(call, error.argument)
+    match written.value if written else None:
+        case tree.ListExpr(items=[tree.ListExpr(items=[tree.ListExpr() as rows])]) as value:
+            text = rows.span.text
+            return (Help(f"rows alone serve every pair of channels: `{text}`", (Edit(value.span, text),)),)
     for argument in dict.fromkeys(("dilation", error.argument) if error.code == "E0202" else (error.argument,)):
         written = written_argument(call, argument)
         if written is None or argument is None:
@@ -225,16 +250,16 @@ def _multiple(dim: tree.Expr, name: tree.Name, factor: int) -> Edit:
     return Edit(name.span, f"{factor}*{name.name}")
 
 
-def _for_features(op: Op, call: tree.Call, x: Node) -> tuple[Help, ...]:
+def _for_features(op: Op, used: Span, x: Node) -> tuple[Help, ...]:
     """The cures of an operator on maps that was given features [N, C]."""
     if isinstance(op, Pool | GlobalPool | AdaptiveAvgPool) and not isinstance(x.op, Flatten):
-        return (Help("there is no map left to pool: take it away", remove_step(call)),)
-    if isinstance(x.op, Flatten | GlobalPool) and x.span is not None and x.span.source is call.span.source:
-        words = f"`{call.name.name}` looks at neighbours: take `{x.op.name}` away, or put it after this"
+        return (Help("there is no map left to pool: take it away", (remove_span(used),)),)
+    if isinstance(x.op, Flatten | GlobalPool) and x.span is not None and x.span.source is used.source:
+        words = f"`{op.name}` looks at neighbours: take `{x.op.name}` away, or put it after this"
         return (Help(words, (remove_span(x.span),)),)
     if isinstance(op, Conv):
         text = f"dense({op.channels})"
-        return (Help(f"on features a convolution is `{text}`", (Edit(call.span, text),)),)
+        return (Help(f"on features a convolution is `{text}`", (Edit(used, text),)),)
     return ()
 
 

@@ -14,7 +14,7 @@ from cnnlang.diagnostics import Edit, Help
 from cnnlang.dims import Term
 from cnnlang.expand.bounds import MAX_LIST, MAX_TEXT, too_large, work_of
 from cnnlang.expand.findings import Abandon, Findings
-from cnnlang.expand.number_cures import as_number, cut_lists, last_index, plain_value
+from cnnlang.expand.number_cures import as_number, cut_lists, last_index, plain_value, step_of_one
 from cnnlang.expand.suggest import did_you_mean
 from cnnlang.expand.value_cures import integer_cure
 from cnnlang.signature import Value, is_int, show_short
@@ -298,7 +298,8 @@ class Evaluator:
             return self._bounded(function(*values), call.span)
         except (TypeError, ValueError, OverflowError):
             given = ", ".join(map(_described, values)) or "nothing"
-            raise self.error(f"`{name}` takes {TAKES[name]}, and was given {given}", call.span) from None
+            help = step_of_one(call) if name == "range" else ()
+            raise self.error(f"`{name}` takes {TAKES[name]}, and was given {given}", call.span, help=help) from None
 
 
 def _described(value: Value) -> str:

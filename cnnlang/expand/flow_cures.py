@@ -89,6 +89,25 @@ def lost_value(node: Node, net: tree.Net) -> tuple[Help, ...]:
     return (Help(words),)
 
 
+def both_sides(name: str, test: tree.If | None) -> Help:
+    """The cure for a value that is named on one side of an `if`: on the other it is what passes."""
+    if test is None:
+        return Help("make it on both sides of the `if`, or before it")
+    words = f"make it on both sides of the `if`: `{{ }} as {name}` names what passes"
+    if test.otherwise is None:
+        return Help(words, (Edit(at(test.span, test.span.end), f" else {{ {{ }} as {name} }}"),))
+    other = test.otherwise if name in named(test.then) else test.then
+    if not other or name in named(other):
+        return Help(words)
+    return Help(words, (Edit(at(test.span, other[-1].span.end), f" -> {{ }} as {name}"),))
+
+
+def named(body: tuple[tree.Statement, ...]) -> set[str]:
+    """What the steps of a body name, not those inside further braces."""
+    labels = (s.label for c in body if isinstance(c, tree.Chain) for s in c.steps)
+    return {label.name for label in labels if isinstance(label, tree.Name)}
+
+
 def loop(statement: tree.For, value: Value) -> tuple[Help, ...]:
     """The cure for `for i in 3`."""
     if not is_int(value):
@@ -98,10 +117,18 @@ def loop(statement: tree.For, value: Value) -> tuple[Help, ...]:
 
 
 def unpacked(statement: tree.For, items: Value) -> tuple[Help, ...]:
-    """The cure for `for i, x in xs`."""
-    if len(statement.targets) != 2 or any(isinstance(item, list | tuple) for item in items):
+    """The cure for `for i, x in xs`, and for a tuple of more items than there are names."""
+    count, iterable = len(statement.targets), statement.iterable
+    if isinstance(iterable, tree.ListExpr):
+        tuples = [
+            i for i in iterable.items if isinstance(i, tree.TupleExpr | tree.ListExpr) and len(i.items) > count > 1
+        ]
+        edits = [Edit(Span(t.span.source, t.items[count - 1].span.end, t.items[-1].span.end), "") for t in tuples]
+        if edits:
+            return (Help("take away what no name takes", tuple(edits)),)
+    if count != 2 or any(isinstance(item, list | tuple) for item in items):
         return ()
-    span = statement.iterable.span
+    span = iterable.span
     text = f"enumerate({span.text})"
     return (Help(f"for a number and an item write `{text}`", (Edit(span, text),)),)
 

@@ -10,15 +10,13 @@ from cnnlang.diagnostics import Edit, Help
 from cnnlang.dims import Term
 from cnnlang.expand.evaluate import Evaluator
 from cnnlang.expand.findings import Abandon, Findings
-from cnnlang.expand.flow_cures import sized
-from cnnlang.expand.names import bindings
+from cnnlang.expand.flow_cures import both_sides, sized
 from cnnlang.expand.suggest import did_you_mean
 from cnnlang.ir import Node, TensorType
 from cnnlang.ops.base import Input, Leaf
 from cnnlang.signature import Value
 from cnnlang.source import Expansion, Span
 from cnnlang.syntax import tree
-from cnnlang.syntax.walk import walk
 
 if TYPE_CHECKING:
     from cnnlang.expand.modules import Definition, Module
@@ -122,14 +120,14 @@ class Frame:
 
     def not_made(self, name: str, span: Span, findings: Findings) -> Abandon:
         """Report a name that has no value here, though it is made somewhere in the definition."""
-        places = (p for item in self.module.file.items for p in bindings(item) if p.name == name)
-        place = next((f"it is made at {p.span}, in an `if` that is not taken" for p in places), "")
+        made = self.module.bound.get(name)
+        place = f"it is made at {made}, in an `if` that is not taken" if made else ""
         return findings.report(
             "E0301",
             f"`{name}` has no value here",
             self.place(span),
             notes=(place,) if place else (),
-            help=(Help("make it on both sides of the `if`, or before it"),),
+            help=(both_sides(name, self.module.sides.get(name)),),
         )
 
     def evaluator(self, findings: Findings) -> Evaluator:
@@ -191,7 +189,7 @@ class FrameNames:
         return self.frame.env.numbers()
 
     def sized(self, size: Term) -> tuple[Help, ...]:
-        return sized(size, [i for i in walk(self.frame.module.file) if isinstance(i, tree.Input)])
+        return sized(size, self.frame.module.inputs)
 
     def _missing(self, name: tree.Name) -> Abandon:
         return self.frame.not_made(name.name, name.span, self.findings)

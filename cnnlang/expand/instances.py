@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from cnnlang.diagnostics import Edit, Help, Label
 from cnnlang.errors import OperatorError
 from cnnlang.expand.arguments import evaluated, match_arguments
+from cnnlang.expand.cures import trail
 from cnnlang.expand.findings import Abandon
 from cnnlang.expand.frames import ABSENT, UNKNOWN, Env, Frame, Naming, Number, SharedValue
 from cnnlang.expand.layers import Layers, Traces
 from cnnlang.expand.modules import Definition
-from cnnlang.ir import Node
-from cnnlang.ops.base import Op
+from cnnlang.expand.removal import at
+from cnnlang.ir import Node, TensorType
+from cnnlang.ops.base import Op, WeightSpec
+from cnnlang.ops.merge import projection
 from cnnlang.program import Applied, Layer, Scope
 from cnnlang.signature import Value, show_short
 from cnnlang.source import Expansion
@@ -124,10 +128,12 @@ class Instances(Layers):
             try:
                 specs = shared.target.weights(frame.value.type)
             except OperatorError as error:
-                raise self._rejected(error, shared.target, call, frame) from None
+                raise self._rejected(error, shared.target, call, frame, step.action.span) from None
+            self._fits_shared(shared, specs, step, frame)
             node = self._apply(shared.target, specs, shared.naming.path, step, call, here)
             frame.value = node
             if first:
+                shared.first = node.inputs[0].type
                 shared.scope = Scope("shared", name, shared.naming.path, None, {}, call, node.inputs[0], node)
             return (Layer(step, node, name),)
         naming = Naming(shared.naming.path)
@@ -138,6 +144,25 @@ class Instances(Layers):
             scope.kind = "shared"
             shared.scope = scope
         return (Applied(step, shared.scope, entry, frame.value, shared.tensors, body),)
+
+    def _fits_shared(self, shared: SharedValue, specs: tuple[WeightSpec, ...], step: tree.Step, frame: Frame) -> None:
+        """Raise where a shared layer would need other weights than the first time."""
+        for spec in specs:
+            made = self.weights.get(f"{shared.naming.path}.{spec.name}")
+            if made is None or made.type.shape == spec.shape or shared.first is None:
+                continue
+            given, name = frame.value.type, shared.statement.name.name
+            step_before = projection(given, TensorType((given.batch, shared.first.channels, *given.shape[2:])))
+            words = "what enters a shared layer has the same channels each time"
+            cure = (Edit(at(step.span, step.action.span.start), f"{step_before} -> "),) if step_before else ()
+            raise self.findings.report(
+                "E0210",
+                f"`{name}` is shared and was made for {shared.first}, and is given {given}",
+                frame.place(step.action.span),
+                labels=(Label(shared.statement.call.span, f"its {spec.name} is {list(made.type.shape)}"),),
+                notes=trail(frame.value),
+                help=(Help(f"{words}: write `{step_before} -> {name}`" if step_before else words, cure),),
+            )
 
 
 def base_of(definition: Definition) -> Definition:

@@ -84,8 +84,8 @@ class Layers(ABC):
         if self.steps > MAX_STEPS:
             self._limit(f"expanding takes more than {MAX_STEPS:_} steps", span, frame)
 
-    def _limit(self, message: str, span: Span, frame: Frame) -> None:
-        self.findings.report("E0311", message, frame.place(span), help=(Help("make the net smaller"),))
+    def _limit(self, message: str, span: Span, frame: Frame, cure: str = "make the net smaller") -> None:
+        self.findings.report("E0311", message, frame.place(span), help=(Help(cure),))
         raise LimitReached
 
     def _operator(self, call: tree.Call | tree.Merge, cls: type[Op], frame: Frame) -> Op:
@@ -116,14 +116,26 @@ class Layers(ABC):
             return self.findings.report(error.code, error.message, place, help=help)
         return None
 
-    def _rejected(self, error: OperatorError, op: Op | None, call: tree.Call | tree.Merge, frame: Frame) -> Abandon:
-        """An operator's own error, as a diagnostic at the argument that it names."""
+    def _rejected(
+        self,
+        error: OperatorError,
+        op: Op | None,
+        call: tree.Call | tree.Merge,
+        frame: Frame,
+        used: Span | None = None,
+    ) -> Abandon:
+        """An operator's own error, as a diagnostic at the argument that it names.
+
+        `used` is where the operator is applied, if not where it is called: a `shared` one.
+        """
+        written = cures.written_argument(call, error.argument)
+        place = written.value.span if written else used or cures.argument_span(call, None)
         return self.findings.report(
             error.code,
             error.message,
-            frame.place(cures.argument_span(call, error.argument)),
+            frame.place(place),
             notes=cures.trail(frame.value) if error.code.startswith("E02") else (),
-            help=cures.operator_help(error, op, call, frame.value, self.inputs),
+            help=cures.operator_help(error, op, call, frame.value, self.inputs, used or call.span),
         )
 
     def _layer(self, step: tree.Step, call: tree.Call, frame: Frame, name: str | None) -> Traces:
@@ -159,7 +171,7 @@ class Layers(ABC):
         try:
             node = Node.of(op, frame.value, *weights, span=span, name=name)
         except OperatorError as error:
-            raise self._rejected(error, op, call, frame) from None
+            raise self._rejected(error, op, call, frame, step.action.span) from None
         self._check_elements(node.type.shape, call.span, frame)
         self._lint_layer(op, frame.value, call, frame)
         self._made(node, call.span, frame)
@@ -202,7 +214,7 @@ class Layers(ABC):
         for dim in shape[1:]:
             count *= dim if isinstance(dim, int) else 1
         if count > MAX_ELEMENTS:
-            sizes = " x ".join(map(str, shape[1:]))
+            sizes = " x ".join(f"{d:_}" if isinstance(d, int) else str(d) for d in shape[1:])
             self._limit(
                 f"a tensor has at most 2**40 elements, and this one would have {count:_} ({sizes})", span, frame
             )

@@ -12,12 +12,17 @@ from cnnlang.diagnostics import Edit, Help, Label
 from cnnlang.errors import FindingsError
 from cnnlang.expand.arguments import Callee, Slot
 from cnnlang.expand.findings import Abandon, Findings
-from cnnlang.expand.removal import at
+from cnnlang.expand.flow_cures import named
+from cnnlang.expand.names import bindings
+from cnnlang.expand.removal import at, remove_statement
 from cnnlang.expand.suggest import did_you_mean, nearest
 from cnnlang.ops import OPERATORS
 from cnnlang.source import Source, Span
 from cnnlang.syntax import allowed, parse, read_source, tree
 from cnnlang.syntax.walk import walk
+
+MAX_FILES = 1000
+MAX_NESTING = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +85,24 @@ class Module:
         """What is defined here, in the order of the text."""
         return [d for d in self.definitions.values() if d.module is self]
 
+    # What follows is asked for when something is wrong.
+
+    @cached_property
+    def bound(self) -> dict[str, Span]:
+        """Where each name that a definition binds is bound first."""
+        return {name.name: name.span for name in reversed(list(bindings(self.file)))}
+
+    @cached_property
+    def sides(self) -> dict[str, tree.If]:
+        """The `if` that names a value on one of its sides, by the name."""
+        tests = [part for part in walk(self.file) if isinstance(part, tree.If)]
+        return {name: test for test in tests for side in (test.then, test.otherwise or ()) for name in named(side)}
+
+    @cached_property
+    def inputs(self) -> list[tree.Input]:
+        """Every input that the file declares."""
+        return [part for part in walk(self.file) if isinstance(part, tree.Input)]
+
 
 def outside_the_root(text: str, span: Span, findings: Findings) -> Abandon:
     """Report E0310 for a file that an import or `labels` names."""
@@ -131,7 +154,7 @@ class Loader:
                 item.name.span,
                 help=(_rename_all(item, module, f"{name}_block" if isinstance(item, tree.Block) else f"{name}_net"),),
             )
-        elif name in module.definitions or name in module.imported:
+        elif name in module.definitions:
             self._defined_twice(item.name, module, imported=None)
         else:
             module.definitions[name] = Definition(item, module)
@@ -230,9 +253,12 @@ class Loader:
             )  # fmt: skip
         if path in self.reading:
             circle = [p.name for p in (*self.reading[self.reading.index(path) :], path)]
+            if len(circle) == 2:
+                cure = Help("take it away: a file sees what it defines", (remove_statement(item.span),))
+                raise self.findings.report("E0309", f"{text} imports itself", span, help=(cure,))
             raise self.findings.report(
                 "E0309",
-                f"{text} imports itself" if len(circle) == 2 else "these files import each other in a circle",
+                "these files import each other in a circle",
                 span,
                 notes=(f"the circle: {' -> '.join(circle)}",),
                 help=(Help("move what both need into a third file"),),
@@ -257,6 +283,9 @@ class Loader:
     def _read(self, path: Path, name: str, span: Span) -> Module | None:
         if path in self.modules:
             return self.modules[path]
+        if len(self.modules) >= MAX_FILES or len(self.reading) >= MAX_NESTING:
+            message = f"imports may lead to {MAX_FILES:_} files, and {MAX_NESTING} deep"
+            raise self.findings.report("E0311", message, span, help=(Help("put blocks together in fewer files"),))
         self.reading.append(path)
         try:
             self.modules[path] = self.load(read_source(path, name))

@@ -47,3 +47,11 @@ def cut_lists(call: tree.Call, length: int) -> tuple[Help, ...]:
             last = value.items[length - 1].span.end
             edits.append(Edit(Span(call.span.source, last, value.items[-1].span.end), ""))
     return (Help("make the lists equally long", tuple(edits)),)
+
+
+def step_of_one(call: tree.Call) -> tuple[Help, ...]:
+    """The cure for `range(1, 9, 0)`."""
+    match call.arguments:
+        case (_, _, tree.Argument(value=tree.Constant(value=0) as step)):
+            return (Help("a step of 0 never ends: write 1", (Edit(step.span, "1"),)),)
+    return ()

@@ -65,9 +65,8 @@ class Steps(Instances):
                 help=fewer_repetitions(step.times),
             )
         if times > MAX_STEPS:
-            self._limit(
-                f"{times:_} repetitions are more than the {MAX_STEPS:_} steps of an expansion", step.times.span, frame
-            )
+            message = f"{times:_} repetitions are more than the {MAX_STEPS:_} steps of an expansion"
+            self._limit(message, step.times.span, frame, "write fewer repetitions")
         name = self._repeated_name(step, frame)
         entry = frame.value
         turns: list[Traces] = []

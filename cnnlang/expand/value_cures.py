@@ -72,6 +72,7 @@ def _meant(kind: Kind, value: Value) -> Iterator[Value]:
             yield int(value)
         case 0 | 1 as flag if is_int(flag):
             yield bool(flag)
+            yield 1
         case int() | float():
             yield _whole(value)
             if value < 0:
