@@ -12,7 +12,8 @@ from cnnlang.diagnostics import Diagnostic
 from cnnlang.errors import CnnError, FindingsError, UsageError
 from cnnlang.expand import check
 from cnnlang.explain import codes, page
-from cnnlang.syntax import decode, read_source
+from cnnlang.source import Source
+from cnnlang.syntax import decode, format_source, read_source
 
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^```cnn(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -58,6 +59,13 @@ def test_the_example_gives_the_code_alone(code: str, tmp_path: Path) -> None:
 def test_the_cure_checks_without_a_finding(code: str, tmp_path: Path) -> None:
     (example,) = examples(code, "right")
     assert [f"{d.code} {d.message}" for d in findings(tmp_path, *example)] == []
+
+
+@pytest.mark.parametrize("code", [c for c in codes() if c not in {"E0104", "E0401"}])
+def test_the_cure_is_in_the_one_style(code: str) -> None:
+    ((others, _, text),) = examples(code, "right")
+    for each in (*others.values(), text):
+        assert format_source(Source("a.cnn", each)) == each
 
 
 @pytest.mark.parametrize(("code", "data"), [("E0104", b"cnn 1\n# \xff"), ("E0105", b"#" * 10_000_000)])

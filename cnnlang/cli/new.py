@@ -20,12 +20,12 @@ cnn 1
 
 # A block is a piece to use again; `c` is given where it stands.
 block stage(c) {{
-  conv(c, 3, pad=1, bias=false) -> bn -> relu # what one step makes flows into the next
-  maxpool(2) # half the height, half the width
+  conv(c, 3, pad=1, bias=false) -> bn -> relu  # what one step makes flows into the next
+  maxpool(2)                                   # half the height, half the width
 }}
 
 net {name}(classes=10) {{
-  input image: [N, 1, 28, 28] # pictures, channels, height, width
+  input image: [N, 1, 28, 28]  # pictures, channels, height, width
 
   stage(16)
   stage(32)
