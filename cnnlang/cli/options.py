@@ -11,9 +11,9 @@ import click
 from cnnlang.errors import FindingsError, UsageError
 
 if TYPE_CHECKING:
+    from cnnlang.diagnostics import Help
     from cnnlang.expand import Checked
     from cnnlang.signature import Value
-    from cnnlang.source import Source
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,6 +59,9 @@ class _NoNames:
 
     def numbers(self) -> list[str]:
         return []
+
+    def sized(self, size: Any) -> tuple[Help, ...]:
+        return ()
 
 
 def net_option(command: F) -> F:
@@ -164,8 +167,3 @@ def checked_file(name: str, net: str | None, overrides: dict[str, Value], root: 
     from cnnlang.syntax import read_source
 
     return check(read_source(existing(name)), net=net, overrides=overrides, root=root)
-
-
-def source_of(checked: Checked) -> Source | None:
-    """The source of a checked file; None after a syntax error."""
-    return checked.file.span.source if checked.file else None
