@@ -122,7 +122,9 @@ def printed(diagnostics: Sequence[Diagnostic]) -> str:
     return render(diagnostics, "full")
 
 
-def mend(files: dict[str, bytes], folder: Path, overrides: dict[str, int]) -> tuple[dict[str, bytes], Sequence[Diagnostic]]:
+def mend(
+    files: dict[str, bytes], folder: Path, overrides: dict[str, int]
+) -> tuple[dict[str, bytes], Sequence[Diagnostic]]:
     """The files after the first cures of all findings, again and again, and what is left to find."""
     files = dict(files)
     found = check_files(files, folder, overrides)
@@ -143,5 +145,3 @@ def mend(files: dict[str, bytes], folder: Path, overrides: dict[str, int]) -> tu
 
 def _sources(found: Sequence[Diagnostic]) -> list[Source]:
     return list(dict.fromkeys(e.span.source for d in found for h in d.help for e in h.edits))
-
-

@@ -178,7 +178,7 @@ def test_features_where_a_map_is_needed(name: str, arguments: dict[str, Any]) ->
         ("conv", "fill", "a", 'a number, not "a"'),
         ("dense", "units", True, "a positive integer, not true"),
         ("dropout", "rate", 1, "a number from 0 up to, not including, 1, not 1"),
-        ("bn", "eps", -1, "a number from 0, not -1"),
+        ("bn", "eps", -1, "a number from 0 up to, not including, 1, not -1"),
         ("bn", "momentum", 1.5, "a number from 0 to 1, not 1.5"),
         ("upsample", "mode", "cubic", '"nearest" or "bilinear", not "cubic"'),
         ("upsample", "scale", 1.5, "a positive integer or a pair such as 5x3, not 1.5"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from cnnlang.diagnostics import Edit, Help
 from cnnlang.expand.findings import Abandon, Findings
-from cnnlang.expand.foreign_arguments import unknown_argument
+from cnnlang.expand.foreign_arguments import Rest, unknown_argument
 from cnnlang.expand.removal import at, remove_argument
 from cnnlang.signature import Declared
 from cnnlang.source import Span
@@ -100,14 +100,12 @@ def match_arguments(
         named = True
         key = argument.name.name
         if key not in names:
-            taken = given | bound.keys()
+            free = [s for s in callee.slots if s.name not in given and s.name not in bound]
             findings.report(
                 "E0302",
                 f"`{callee.name}` has no argument `{key}`",
                 argument.name.span,
-                help=unknown_argument(
-                    arguments, argument, callee.aliases, [n for n in names if n not in taken], callee.signature, span
-                ),
+                help=unknown_argument(arguments, argument, _rest(free, callee), span),
             )
             wrong = True
         elif key in bound:
@@ -132,6 +130,13 @@ def match_arguments(
     if wrong:
         raise Abandon
     return bound
+
+
+def _rest(free: Sequence[Slot], callee: Callee) -> Rest:
+    """What a call may still be given."""
+    names = [s.name for s in free]
+    likely = [s.name for s in free if s.required] or ([] if callee.aliases else names)
+    return Rest(names, likely[0] if len(likely) == 1 else None, callee.aliases, callee.signature)
 
 
 def _too_many(callee: Callee, given: int) -> str:

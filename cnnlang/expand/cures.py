@@ -50,6 +50,7 @@ KERNELS = {
 
 TRAIL = 4
 MAX_TRIES = 1000
+LARGE_KERNEL = 8  # larger than a kernel that keeps the channels ever is
 MULTIPLES = (2, 3, 4, 6, 8, 12, 16, 32, 64, 128)
 
 
@@ -145,7 +146,7 @@ def operator_help(
     used
         Where it is applied: where it is called, or where a `shared` one is named.
     """
-    foreign = _foreign_order(call, x)
+    foreign = _foreign_order(call, x, error.code)
     if foreign:
         return foreign
     known = x not in (UNKNOWN, ABSENT)
@@ -263,22 +264,48 @@ def _for_features(op: Op, used: Span, x: Node) -> tuple[Help, ...]:
     return ()
 
 
-def _foreign_order(call: tree.Call | tree.Merge, x: Node) -> tuple[Help, ...]:
-    """PyTorch's order, `conv(in, out, kernel)` and `dense(in, out)`, where what comes in is just that."""
-    positional = [a for a in call.arguments if a.name is None]
-    longest = {"conv": 3, "deconv": 3, "dense": 2}.get(call.name.name)
-    if longest is None or len(positional) < longest:
+def _integers(call: tree.Call | tree.Merge) -> list[int]:
+    """The leading arguments of a call that are written as plain integers."""
+    found: list[int] = []
+    for argument in call.arguments:
+        match argument:
+            case tree.Argument(name=None, value=tree.Constant(value=int(number))) if not isinstance(number, bool):
+                found.append(number)
+            case _:
+                break
+    return found
+
+
+def _leave_out(call: tree.Call | tree.Merge, count: int) -> Help:
+    gap = Span(call.span.source, call.arguments[0].span.start, call.arguments[1].span.start)
+    return Help(f"the {count} that come in are counted by themselves: leave them out", (Edit(gap, ""),))
+
+
+def foreign_order(call: tree.Call, x: Node) -> tuple[Help, ...]:
+    """The cures of a convolution that fits and yet is written in PyTorch's order, `conv(in, out, kernel)`.
+
+    Its first number is what comes in, and its kernel is larger than any that keeps the channels would be.
+    """
+    numbers = _integers(call)
+    if len(numbers) < 3 or numbers[0] != x.type.channels or numbers[1] < LARGE_KERNEL:
         return ()
-    first, second = positional[0].value, positional[1].value
-    if not (isinstance(first, tree.Constant) and is_int(first.value)):
-        return ()
-    known = x not in (UNKNOWN, ABSENT) and x.type.shape
-    is_count = known and first.value in (x.type.channels, x.type.elements)
-    is_dense = call.name.name == "dense" and isinstance(second, tree.Constant) and is_int(second.value)
-    if not is_count and not is_dense:
-        return ()
-    gap = Span(call.span.source, positional[0].span.start, positional[1].span.start)
-    return (Help(f"the {first.value} that come in are counted by themselves: leave them out", (Edit(gap, ""),)),)
+    channels, kernel, stride, *_ = numbers
+    meant = f"channels={channels}, kernel={kernel}, stride={stride}"
+    return (_leave_out(call, channels), Help(f"or write the names, if that is meant: {meant}"))
+
+
+def _foreign_order(call: tree.Call | tree.Merge, x: Node, code: str = "") -> tuple[Help, ...]:
+    """The cure of `conv(in, out, kernel)` and `dense(in, out)`, where something is wrong with what they mean here."""
+    numbers = _integers(call)
+    match call.name.name, numbers:
+        case "dense", [_, _, *_]:
+            return (_leave_out(call, numbers[0]),)
+        case "conv" | "deconv", [first, kernel, stride, *_]:
+            known = x not in (UNKNOWN, ABSENT) and x.type.shape
+            # what comes in; or a window that does not fit, with a stride that would be a kernel
+            if (known and first == x.type.channels) or (code == "E0202" and stride < kernel):
+                return (_leave_out(call, first),)
+    return ()
 
 
 def _counted_input(call: tree.Call | tree.Merge, written: tree.Argument | None, value: Value) -> tuple[Help, ...]:

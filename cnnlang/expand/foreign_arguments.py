@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from cnnlang.diagnostics import Edit, Help
 from cnnlang.expand.removal import at, remove_argument
@@ -24,7 +25,8 @@ ELSEWHERE = frozenset({
     "track_running_stats", "affine", "center", "scale_fn", "kernel_initializer", "bias_initializer",
     "kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint", "gamma_initializer",
     "beta_initializer", "weight_filler", "bias_filler", "weight_init", "return_indices", "align_corners", "training",
-    "recompute_scale_factor", "seed", "noise_shape", "weights_initializer", "kernel_init",
+    "recompute_scale_factor", "seed", "keepdim", "keepdims", "end_dim", "noise_shape",
+    "weights_initializer", "kernel_init",
 })  # fmt: skip
 
 # Arguments that stand for a step of their own after this one.
@@ -37,36 +39,49 @@ NAMED = frozenset({"name", "label", "id"})
 ACTIVATED = frozenset({"activation", "act", "nonlinearity", "activation_fn", "act_layer", "non_linearity"})
 
 
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What a call may still be given.
+
+    Attributes
+    ----------
+    free
+        The arguments that it does not have yet.
+    only
+        The one of them that must be meant, if there is one: alone required, or alone of a block's.
+    aliases
+        What others call the call's arguments.
+    signature
+        How the call reads.
+    """
+
+    free: Sequence[str]
+    only: str | None
+    aliases: Mapping[str, str]
+    signature: str
+
+
 def unknown_argument(
-    arguments: Sequence[tree.Argument],
-    argument: tree.Argument,
-    aliases: Mapping[str, str],
-    free: Sequence[str],
-    signature: str,
-    call: Span,
+    arguments: Sequence[tree.Argument], argument: tree.Argument, rest: Rest, call: Span
 ) -> tuple[Help, ...]:
-    """The cure for an argument that a call does not have.
+    """The cure for an argument, which has a name, that a call does not have.
 
     Parameters
     ----------
     arguments
         All arguments of the call.
     argument
-        The one that is unknown, which has a name.
-    aliases
-        What others call the call's arguments.
-    free
-        The call's arguments that are not given.
-    signature
-        How the call reads.
+        The one that is unknown.
+    rest
+        What the call may still be given.
     call
         Where the call stands.
     """
     assert argument.name is not None
     key, value = argument.name.name, argument.value
     drop = remove_argument(arguments, argument)
-    alias = aliases.get(key) or aliases.get(key.lower())
-    if alias in free:
+    alias = rest.aliases.get(key) or rest.aliases.get(key.lower())
+    if alias in rest.free:
         words = f"`{key}` is called `{alias}` here"
         return (Help(words, (Edit(argument.name.span, str(alias)), *_other_value(arguments, argument))),)
     if key in ACTIVATED:
@@ -84,14 +99,22 @@ def unknown_argument(
         return (Help(f"`{key}` is found out by itself: take it away", (drop,)),)
     if key in ELSEWHERE:
         return (Help(f"`{key}` is not said here: take it away", (drop,)),)
-    near = nearest(key, free)
+    near = nearest(key, rest.free)
     if near:
         return (Help(f"did you mean `{near}`?", (Edit(argument.name.span, near),)),)
-    return (Help(f"take it away; its arguments are `{signature}`", (drop,)),)
+    if rest.only:
+        return (Help(f"the argument that is left is called `{rest.only}`", (Edit(argument.name.span, rest.only),)),)
+    return (Help(f"take it away; its arguments are `{rest.signature}`", (drop,)),)
 
 
 def _after(call: Span, text: str) -> Edit:
     return Edit(at(call, call.end), text)
+
+
+def _after_bn(call: Span, text: str) -> Edit:
+    """What stands behind the normalisation, if that follows."""
+    found = re.match(r"[ \t]*->[ \t]*bn\b(?:\([^()]*\))?", call.source.text[call.end :])
+    return Edit(at(call, call.end + (found.end() if found else 0)), text)
 
 
 def _other_value(arguments: Sequence[tree.Argument], argument: tree.Argument) -> tuple[Edit, ...]:
@@ -116,14 +139,14 @@ def _activation(value: tree.Expr, drop: Edit, call: Span) -> tuple[Help, ...]:
             word = str(word)
         case _:
             word = ""
+    if word.lower() in ("linear", "none", "identity", "null"):
+        return (Help("without an activation there is nothing to write: take it away", (drop,)),)
     found = word if word in OPERATORS else OPERATORS.foreign(word) if word else None
     if found:
         words = f"an activation is a step of its own: write `-> {found}`"
-        return (Help(words, (drop, _after(call, f" -> {found}"))),)
-    if word.lower() in ("linear", "none", "identity", "null"):
-        return (Help("without an activation there is nothing to write: take it away", (drop,)),)
+        return (Help(words, (drop, _after_bn(call, f" -> {found}"))),)
     near = nearest(word, [n for n, o in OPERATORS.items() if not o.is_merge]) if word else None
-    cure = (drop, _after(call, f" -> {near}")) if near else ()
+    cure = (drop, _after_bn(call, f" -> {near}")) if near else ()
     return (Help(f"an activation is a step of its own: write `-> {near or 'relu'}`", cure),)
 
 

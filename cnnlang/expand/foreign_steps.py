@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from cnnlang.diagnostics import Edit, Help
-from cnnlang.expand.removal import remove_step
+from cnnlang.expand.removal import at, remove_step
 from cnnlang.expand.suggest import nearest
 from cnnlang.ops import OPERATORS
 from cnnlang.signature import is_int
@@ -20,6 +20,19 @@ LEADING = {
 
 # How many trailing ones do.
 TRAILING = {"GroupNorm": 1}
+
+# What a foreign name says besides the operator.
+SAYS = {
+    "ReflectionPad2d": 'mode="reflect"',
+    "ReplicationPad2d": 'mode="edge"',
+    "UpsamplingBilinear2d": 'mode="bilinear"',
+}
+
+# Names under which a later position is another argument than here.
+PLACES = {"ConstantPad2d": (1, "value")}
+
+# Where `size` is how large the result is, which here follows from how many times larger it gets.
+RESULT_SIZE = ("Upsample", "interpolate")
 
 Cure = tuple[str, str]  # words, and the text to write in place of the call; "" where only its author can know
 
@@ -46,12 +59,12 @@ def foreign_step(call: tree.Call, known: Iterable[str]) -> tuple[Help, ...]:
         return (merged(call, foreign),)
     if foreign:
         return (_renamed(call, foreign),)
-    names = [*OPERATORS, *known]
     aliases = {alias: cls.name for cls in OPERATORS.values() for alias in cls.aliases}
-    near = nearest(name, [*names, *aliases])
-    if near is None:
+    found = nearest(name, [*OPERATORS, *known])
+    if found is None and len(name) > 3:
+        found = aliases.get(nearest(name, aliases) or "")
+    if found is None:
         return (Help("`cnnlang ops` lists the operators; `block` defines a step of your own"),)
-    found = aliases.get(near, near) if near not in names else near
     return (Help(f"did you mean `{found}`?", (Edit(call.name.span, found),)),)
 
 
@@ -76,6 +89,8 @@ def _plain(name: str) -> str:
 def _renamed(call: tree.Call, foreign: str) -> Help:
     """The cure for an operator's other name, without the arguments that count what comes in."""
     name = call.name.name
+    if name in RESULT_SIZE and any(a.name is not None and a.name.name == "size" for a in call.arguments):
+        return Help(f"write how many times larger it gets: `{foreign}(2)`")
     edits = [Edit(call.name.span, foreign)]
     positional = [a for a in call.arguments if a.name is None]
     required = [f.name for f in OPERATORS[foreign].fields() if f.required]
@@ -90,7 +105,23 @@ def _renamed(call: tree.Call, foreign: str) -> Help:
         last, before = positional[-1], positional[-1 - trailing]
         edits.append(Edit(Span(call.span.source, before.span.end, last.span.end), ""))
         words += ", and what comes in is counted by itself"
+    if name in SAYS and call.arguments:
+        edits.append(Edit(at(call.span, call.arguments[-1].span.end), f", {SAYS[name]}"))
+    if name in PLACES and len(positional) > PLACES[name][0]:
+        place, argument = PLACES[name]
+        edits.append(Edit(at(call.span, positional[place].span.start), f"{argument}="))
+    if name == "BatchNormalization":
+        edits += _running(call)
     return Help(words, tuple(edits))
+
+
+def _running(call: tree.Call) -> Iterator[Edit]:
+    """Keras's momentum is how much of the running mean stays, PyTorch's and ours how much of it goes."""
+    for argument in call.arguments:
+        match argument:
+            case tree.Argument(name=tree.Name(name="momentum"), value=tree.Constant(value=float(stays)) as value):
+                if 0.5 < stays < 1:
+                    yield Edit(value.span, f"{1 - stays:.6g}")
 
 
 def _ours(argument: str, operator: str) -> str:
@@ -195,7 +226,7 @@ IDIOMS: dict[str, Callable[[tree.Call], Cure]] = {
     "eval": _not_here, "detach": _not_here,
     "sequential": _chained, "modulelist": _chained, "chain": _chained, "model": _chained, "block": _chained,
     "activation": _activation, "nonlinearity": _activation,
-    "inputlayer": _input, "inputs": _input, "placeholder": _input,
+    "input": _input, "inputlayer": _input, "inputs": _input, "placeholder": _input,
     "crossentropyloss": _softmax2, "softmaxwithloss": _softmax2, "softmaxcrossentropy": _softmax2,
     "layernorm": _says("group_norm(1)", "over C, H and W it is `group_norm(1)`"),
     "layernormalization": _says("group_norm(1)", "over C, H and W it is `group_norm(1)`"),
@@ -207,5 +238,12 @@ IDIOMS: dict[str, Callable[[tree.Call], Cure]] = {
     "gru": _hint("the language is about convolutional networks: there are no recurrent layers"),
     "embedding": _hint("the language is about convolutional networks: inputs are numbers"),
     "multiheadattention": _hint("the language has no attention; squeeze-and-excitation is `from std.se import se`"),
+    "centercrop": _hint("`crop` takes cells off each side: `crop(2)` makes 28x28 of 32x32"),
+    "rescaling": _hint("pictures are scaled beside the input: `input image: [...] { scale = 1/255 }`"),
+    "resize": _hint("pictures are resized beside the input, `{ resize = 256 }`; maps get larger by `upsample(2)`"),
+    "resizing": _hint("pictures are resized beside the input, `{ resize = 256 }`; maps get larger by `upsample(2)`"),
+    "pooling": _hint("there are `maxpool`, `minpool` and `avgpool`"),
+    "pool": _hint("there are `maxpool`, `minpool` and `avgpool`"),
+    "data": _hint("what goes in is declared: `input image: [N, 3, 224, 224]`"),
     "adaptivemaxpool2d": _says("global_maxpool", "of size 1 it is `global_maxpool`"),
 }  # fmt: skip

@@ -220,8 +220,16 @@ class Layers(ABC):
             )
 
     def _lint_layer(self, op: Op, x: Node, call: tree.Call, frame: Frame) -> None:
+        order = cures.foreign_order(call, x) if op.name in ("conv", "deconv") and x.type.rank == 4 else ()
         rows, columns = unseen(op, x.type) if x.type.rank == 4 else (0, 0)
-        if rows or columns:
+        if order:
+            self.findings.report(
+                "W0511",
+                f"this reads `{op}`, and looks like another order: channels in, channels out, kernel",
+                frame.place(call.span),
+                help=order,
+            )
+        elif rows or columns:
             parts = [f"{n} {word}{'s' if n > 1 else ''}" for n, word in ((rows, "row"), (columns, "column")) if n]
             self.findings.report(
                 "W0505",

@@ -12,7 +12,9 @@ from cnnlang.syntax import tree
 def as_number(expr: tree.Expr, value: Value) -> tuple[Help, ...]:
     """The cure for a truth value, or digits in quotes, where a number is due."""
     if isinstance(value, bool):
-        text = f"(1 if {expr.span.text} else 0)"
+        text = f"1 if {expr.span.text} else 0"
+        around = expr.span.source.text[expr.span.start - 1 : expr.span.end + 1]
+        text = text if around.startswith("(") and around.endswith(")") else f"({text})"
         return (Help(f"write `{text}`", (Edit(expr.span, text),)),)
     number = number_in(value) if isinstance(value, str) else None
     if number is None:

@@ -76,7 +76,7 @@ def _another_path(by: tree.Tree, other: tree.Tree, name: str) -> Help:
     for each in (by, other):
         if isinstance(each, tree.Step) and each.label is not None:
             return Help("give one of them another name, or none", (remove_label(each),))
-    if isinstance(by, tree.Group):
+    if isinstance(by, tree.Group) and by is not other:
         text = f"{name}_2" if isinstance(by.label, tree.Name) else by.label.span.text[:-1] + '_2"'
         return Help(f"give one of them another name, as `{name}_2`", (Edit(by.label.span, text),))
     return Help("give one of them another name")
@@ -111,6 +111,10 @@ def _mended_path(label: tree.Label) -> Help:
     """The cure for a path with other letters: `_` in their place, dots only between names."""
     words = "use the letters a to z, digits and `_`, with a dot between two names"
     if isinstance(label, tree.Name):
+        text = label.span.source.text[: label.span.start].rstrip()
+        if text.endswith("as"):
+            edit = Edit(Span(label.span.source, len(text[:-2].rstrip()), label.span.end), "")
+            return Help(f"{words}; without a name the path is its kind and number", (edit,))
         return Help(words)
     text = re.sub(r"\.+", ".", re.sub(r"[^A-Za-z0-9_.{}]+(?![^{]*\})", "_", label.span.text[1:-1])).strip(".")
     text = re.sub(r"(^|\.)([0-9]+)(?=[A-Za-z_])", r"\1_\2", text)

@@ -66,7 +66,7 @@ def remove_statement(span: Span) -> Edit:
 
 
 def remove_step(span: Span) -> Edit:
-    """Take a step away with the arrow before it; of the first step of a line, with the one after it."""
+    """Take a step away with the arrow before it; of the first step of a line or branch, with the one after it."""
     text = span.source.text
     before = text[: span.start].rstrip()
     if before.endswith("->"):
@@ -76,6 +76,8 @@ def remove_step(span: Span) -> Edit:
     if after.startswith("->"):
         kept = after[2:].lstrip()
         return Edit(Span(span.source, span.start, len(text) - len(kept)), "")
+    if before.endswith("|"):  # a branch of nothing else is what enters the merge
+        return Edit(span, "in")
     return remove_statement(span)
 
 

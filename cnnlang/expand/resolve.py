@@ -246,8 +246,10 @@ class Resolver(ChainResolver):
                 self.label_expressions(label, names)
                 self.body(body, names)
             case tree.Shared(name=name, call=call):
-                self._shared(call, names)
-                self.bind(name, "shared", statement, names)
+                try:
+                    self._shared(call, names)
+                finally:
+                    self.bind(name, "shared", statement, names)
             case tree.For(targets=targets, iterable=iterable, body=body):
                 self.expression(iterable, names)
                 inner = Names(names)
@@ -282,14 +284,20 @@ class Resolver(ChainResolver):
                 self.bind(item.name, "tensor", item, names, counts_as_used=True)
                 continue
             known = names.find(name)
-            if known is None or known.kind != "tensor":
+            if known is None:
                 self.unknown(item.name, f"no value is called `{name}`", names.all("tensor"))
+            elif known.kind != "tensor":
+                help = (
+                    (Help("take it away", (remove_item(statement.items, item),)),) if len(statement.items) > 1 else ()
+                )
+                self.findings.report("E0317", f"`{name}` is a {known.noun}, not a value", item.span, help=help)
 
     def _aux(self, statement: tree.Aux, names: Names, before: tree.Statement | None) -> None:
         chain = statement.chain
         first = chain.steps[0].action
         known = names.find(first.name.name) if isinstance(first, tree.Call) else None
-        if not isinstance(first, tree.In) and not (known and known.kind == "tensor"):
+        is_unknown = isinstance(first, tree.Call) and known is None and not self._is_step(first.name.name)
+        if not isinstance(first, tree.In) and not (known and known.kind == "tensor") and not is_unknown:
             self.findings.report(
                 "E0316",
                 "an `aux` head starts from a named value",
@@ -298,6 +306,9 @@ class Resolver(ChainResolver):
             )
         self.chain(chain, Names(names))
         self.bind(statement.name, "tensor", statement, names, counts_as_used=True)
+
+    def _is_step(self, name: str) -> bool:
+        return name in OPERATORS or name in self.module.definitions or OPERATORS.foreign(name) is not None
 
     def _named_before(self, statement: tree.Aux, names: Names, before: tree.Statement | None) -> Help:
         """The cure for a head that starts from nothing: what the line before it gives."""

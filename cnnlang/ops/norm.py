@@ -9,7 +9,7 @@ from cnnlang.ir import TensorType
 from cnnlang.ops.base import Op, WeightSpec, need_map, op
 from cnnlang.ops.divide import need_divisor
 from cnnlang.ops.elementwise import by_channel
-from cnnlang.signature import Count, NotNegative, Number, Unit, per_channel, synonyms
+from cnnlang.signature import Count, Fraction, Number, Unit, per_channel, synonyms
 
 if TYPE_CHECKING:
     from cnnlang.ops.base import Array
@@ -51,7 +51,7 @@ class BatchNorm(Op):
     Source: Ioffe and Szegedy 2015; torch.nn.BatchNorm2d, ONNX BatchNormalization.
     """
 
-    eps: NotNegative = 1e-5
+    eps: Fraction = 1e-5
     momentum: Unit = 0.1
 
     argument_aliases = synonyms(eps="epsilon", momentum="decay")
@@ -147,7 +147,7 @@ class GroupNorm(Op):
     """
 
     groups: Count
-    eps: NotNegative = 1e-5
+    eps: Fraction = 1e-5
 
     argument_aliases = synonyms(groups="num_groups group", eps="epsilon")
 
@@ -169,7 +169,7 @@ class GroupNorm(Op):
         return y * by_channel(weight, x) + by_channel(bias, x)
 
 
-@op("normalize", "Normalization", "Rescaling", "standardize")
+@op("normalize", "Normalization", "standardize")
 class Normalize(Op):
     """Subtract a fixed mean and divide by a fixed deviation: y[c] = (x[c] - mean[c]) / std[c].
 

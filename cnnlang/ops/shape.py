@@ -110,7 +110,7 @@ def least(before: int, after: int, size: Dim) -> tuple[int, int]:
     return (min(before, size - 1), min(after, size - 1)) if isinstance(size, int) else (before, after)
 
 
-@op("crop", "Cropping2D", "CenterCrop")
+@op("crop", "Cropping2D")
 class Crop(Op):
     """Rows and columns taken off each side of each map: a number for all, a pair, or (top, bottom, left, right).
 
@@ -145,7 +145,7 @@ class Crop(Op):
         return x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]
 
 
-@op("upsample", "Upsample", "UpSampling2D", "UpsamplingNearest2d", "UpsamplingBilinear2d", "interpolate", "Resize")
+@op("upsample", "Upsample", "UpSampling2D", "UpsamplingNearest2d", "UpsamplingBilinear2d", "interpolate")
 class Upsample(Op):
     """Each map enlarged by whole numbers: every cell repeated, or with `"bilinear"` weighted between its neighbours.
 
