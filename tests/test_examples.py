@@ -427,6 +427,7 @@ def test_a_kernel_slides_over_a_picture() -> None:
 def test_pooling_by_hand() -> None:
     found = answers("lecture", "Pooling", "lecture_pooling.csv")
     np.testing.assert_array_equal(found["largest"][0, 0], [[20, 30], [111, 33]])
+    np.testing.assert_array_equal(found["smallest"][0, 0], [[8, 0], [34, 5]])
     np.testing.assert_array_equal(found["average"][0, 0], [[13.25, 8.25], [73.75, 17.75]])
 
 
@@ -493,6 +494,7 @@ def test_pooling_keeps_one_pixel_of_64() -> None:
     gray, found = edges()
     tiles = gray.reshape(50, 8, 75, 8)
     np.testing.assert_allclose(found["brightest"], tiles.max(axis=(1, 3)), atol=1e-6)
+    np.testing.assert_allclose(found["darkest"], tiles.min(axis=(1, 3)), atol=1e-6)
     np.testing.assert_allclose(found["average"], tiles.mean(axis=(1, 3)), atol=1e-6)
 
 
