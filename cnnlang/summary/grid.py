@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cnnlang.render.display import char_width, display_width, printable
-from cnnlang.render.style import paint
+from rich.box import Box
+from rich.console import Console, JustifyMethod
+from rich.table import Table
+from rich.text import Text
+
+from cnnlang.render.display import display_width, printable
 
 GAP = "  "
+RULE_BELOW_HEAD = Box("    \n    \n ── \n    \n    \n    \n    \n    \n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +36,9 @@ class Grid:
     right: Sequence[bool]
     least: Mapping[int, int]
 
-    def widths(self, total: int | None) -> list[int]:
-        """The widths of the columns; those that may be folded give way until the table is not wider than `total`."""
-        columns = [list(map(printable, column)) for column in zip(*self.rows, strict=True)]
-        words = [printable(heading).split() for heading in self.headings]  # a heading of two words may take two lines
-        widths = [max(map(display_width, [*w, *c]), default=0) for w, c in zip(words, columns, strict=True)]
-        for column, least in self.least.items():
-            over = sum(widths) + len(GAP) * (len(widths) - 1) - (total or 0)
-            if total is not None and over > 0:
-                widths[column] = max(min(least, widths[column]), widths[column] - over)
-        return widths
-
     def fits(self, total: int | None) -> bool:
-        return total is None or sum(self.widths(total)) + len(GAP) * (len(self.right) - 1) <= total
+        """Whether the table, its columns folded as far as they may be, is not wider than a terminal."""
+        return total is None or _total(self._widths(total)) <= total
 
     def text(self, total: int | None = None, color: bool = False) -> str:
         """The table, without a final line end.
@@ -50,41 +46,39 @@ class Grid:
         Parameters
         ----------
         total
-            The columns of the terminal; None where there is no limit.
+            The columns of the terminal; None where there is no limit. A table that does not fit is wider.
         color
             Whether the headings are bold.
         """
-        widths = self.widths(total)
-        head, *rest = self._row(self.headings, widths)
-        rule = "\N{BOX DRAWINGS LIGHT HORIZONTAL}" * (sum(widths) + len(GAP) * (len(widths) - 1))
-        lines = [paint(line, "message", color) for line in (head, *rest)]
+        table = Table(box=RULE_BELOW_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, 1), header_style="bold")
+        widths = self._widths(total)
+        for heading, width, right in zip(self._headings(), widths, self.right, strict=True):
+            justify: JustifyMethod = "right" if right else "left"
+            table.add_column(Text(heading), justify=justify, overflow="fold", width=width)
         for row in self.rows:
-            lines += self._row(row, widths)
-        return "\n".join([*lines[: 1 + len(rest)], rule, *lines[1 + len(rest) :]])
+            table.add_row(*(Text(printable(cell)) for cell in row))
+        file = io.StringIO()
+        system = "standard" if color else None
+        console = Console(
+            file=file, width=_total(widths), force_terminal=color, color_system=system, legacy_windows=False
+        )
+        console.print(table)
+        return "\n".join(line.rstrip() for line in file.getvalue().rstrip("\n").split("\n"))
 
-    def _row(self, cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-        folded = [list(fold(printable(cell), width)) for cell, width in zip(cells, widths, strict=True)]
-        lines = []
-        for i in range(max(map(len, folded))):
-            parts = [f[i] if i < len(f) else "" for f in folded]
-            lines.append(GAP.join(map(self._pad, parts, widths, self.right)).rstrip())
-        return lines
+    def _headings(self) -> list[str]:
+        return [printable(heading).replace(" ", "\n") for heading in self.headings]  # two words take two lines
 
-    @staticmethod
-    def _pad(text: str, width: int, right: bool) -> str:
-        space = " " * (width - display_width(text))
-        return space + text if right else text + space
+    def _widths(self, total: int | None) -> list[int]:
+        """The widths of the columns; those that may be folded give way until the table is not wider than `total`."""
+        columns = zip(*([printable(cell) for cell in row] for row in self.rows), strict=True)
+        cells = [[*heading.split("\n"), *column] for heading, column in zip(self._headings(), columns, strict=True)]
+        widths = [max(map(display_width, column)) for column in cells]
+        for column, least in self.least.items():
+            over = _total(widths) - total if total is not None else 0
+            if over > 0:
+                widths[column] = max(min(least, widths[column]), widths[column] - over)
+        return widths
 
 
-def fold(text: str, width: int) -> Iterator[str]:
-    """A text in lines of a width, broken after spaces and dots where there are some."""
-    while display_width(text) > width:
-        end = used = 0
-        while used + char_width(text[end]) <= width or not end:
-            used += char_width(text[end])
-            end += 1
-        breaks = [i + 1 for i in range(end) if text[i] in " ."]
-        end = breaks[-1] if breaks else end
-        yield text[:end].rstrip()
-        text = text[end:].lstrip()
-    yield text
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + len(GAP) * (len(widths) - 1)
