@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from cnnlang.backends.torch_source.code import Argument, Call, Code, Lit, Local, Subscript, Var, binary, names, substituted, text
 from cnnlang.backends.torch_source.names import CONTAINER_ATTRIBUTES, MODULE_ATTRIBUTES, free, variable
@@ -28,6 +28,8 @@ def name_in_loop(step: Apply, loop: Loop) -> Code:
     Differs
         It does not grow evenly with the turns.
     """
+    if step.naming is not None:
+        return step.naming
     if step.paths is None:
         stem = step.attribute or step.modules[0].kind
         return text((Lit(stem), binary("+", Var(loop.index), Lit(1))))
@@ -59,12 +61,15 @@ class Attributes:
         self.taken: set[str] = set(MODULE_ATTRIBUTES) | CONTAINER_ATTRIBUTES
         self.children: dict[Path, list[str]] = {}
         self.needed: dict[str, str] = {}  # names of the constructor that forward reads, and what they are on self
+        self.stems: set[str] = set()  # names that a loop numbers
         self.loops: dict[Apply, Loop] = {}
         self._enter(steps, None)
         self._call_the_nameless(steps)
 
     def _enter(self, steps: Sequence[Step], loop: Loop | None) -> None:
         for step in steps:
+            if isinstance(step, Apply) and step.paths is None and loop is not None:
+                self.loops[step] = loop
             if isinstance(step, Apply) and step.paths is not None:
                 path = static_path(step)
                 if path is None:
@@ -91,36 +96,47 @@ class Attributes:
 
     def call(self, nameless: Sequence[Apply]) -> None:
         """Give steps without weights names: the file's own, else what they are, numbered where there are several."""
-        kinds = Counter(s.modules[0].kind for s in nameless if not s.label)
+        kinds = Counter(s.modules[0].kind for s in nameless if not s.label and s not in self.loops)
         numbers: Counter[str] = Counter()
-        for step in nameless:
+        for step in sorted(nameless, key=lambda s: s not in self.loops):
             kind = step.modules[0].kind
-            if step.label:
+            if step in self.loops:
+                step.attribute = self._stem(kind)
+            elif step.label:
                 step.attribute = self.claim(variable(step.label))
             else:
                 numbers[kind] += 1
                 step.attribute = self.claim(f"{kind}{numbers[kind]}" if kinds[kind] > 1 else kind)
 
+    def _stem(self, kind: str) -> str:
+        """A name that a loop may number: nothing else is called that with a number."""
+        stem = kind
+        while stem in self.stems or any(t.startswith(stem) and t[len(stem) :].isdigit() for t in self.taken):
+            stem += "_"
+        self.stems.add(stem)
+        return stem
+
     def claim(self, wanted: str) -> str:
-        name = free(wanted, self.taken)
+        numbered = wanted.rstrip("0123456789")
+        name = free(f"{wanted}_" if numbered in self.stems and numbered != wanted else wanted, self.taken)
         self.taken.add(name)
         return name
 
     # --- references ---------------------------------------------------------------------------------------------------
 
-    def reference(self, step: Apply) -> Code:
-        """The module of a step, in `forward`."""
+    def reference(self, step: Apply, indices: Mapping[str, str]) -> Code:
+        """The module of a step, in `forward`, where loops have these indices."""
         if step in self.loops:
-            name = name_in_loop(step, self.loops[step])
-            return Call(Local("getattr"), (Argument(SELF), Argument(in_forward(name, self, {self.loops[step].index}))))
+            name = in_forward(name_in_loop(step, self.loops[step]), self, indices)
+            return Call(Local("getattr"), (Argument(SELF), Argument(name)))
         path = static_path(step)
         assert path is not None
         made: Code = SELF
         for depth, part in enumerate(path):
-            made = self._child(made, path[:depth], part)
+            made = self.child(made, path[:depth], part)
         return made
 
-    def _child(self, made: Code, parent: Path, part: str) -> Code:
+    def child(self, made: Code, parent: Path, part: str) -> Code:
         match self.kind(parent):
             case "nn.ModuleList":
                 return Subscript(made, (Lit(int(part)),))
@@ -154,11 +170,16 @@ class Attributes:
         return Local(f"self.{self.needed[name]}")
 
 
-def in_forward(made: Code, attributes: Attributes, local: Iterable[str] = ()) -> Code:
-    """An expression of the constructor as `forward` says it; a loop's own index stays as it is."""
-    own = set(local)
-    changed = {n: Local(n) if n in own else attributes.stored(n) for n in sorted(names(made))}
+def in_forward(made: Code, attributes: Attributes, indices: Mapping[str, str]) -> Code:
+    """An expression of the constructor as `forward` says it, where loops have these indices."""
+    changed = {n: Local(indices[n]) if n in indices else attributes.stored(n) for n in sorted(names(made))}
     return substituted(made, changed) if changed else made
+
+
+def grouped(target: str) -> str:
+    """Several targets of a loop as one."""
+    is_one = "," not in target or (target.startswith("(") and target.find(")") == len(target) - 1)
+    return target if is_one else f"({target})"
 
 
 def only_optional(branch: Branch) -> Apply | None:

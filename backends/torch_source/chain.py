@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from cnnlang.backends.torch_source.code import (
     Argument,
@@ -95,6 +95,7 @@ class Folder:
     uses: Counter[Val]
     there: Counter[tuple[Row, Path]]
     describe: Describe | None = None
+    repeats: set[Path] = field(default_factory=set)
 
     def fold(self, steps: Sequence[Step], depth: int = 0) -> list[Step]:
         """The steps, with every container that is a plain chain folded; inner lists too."""
@@ -148,8 +149,8 @@ class Folder:
             p in CONTAINER_ATTRIBUTES or p in MODULE_ATTRIBUTES for p in parts
         ):
             return []
-        numbered = all(p.isdigit() for p in parts)
         own = next(iter(prefix.values())) if len(set(prefix.values())) == 1 else None
+        numbered = all(p.isdigit() for p in parts) and own not in self.repeats
         for step in tail:
             if step.scope[: depth + 1] == own or (numbered and step.trails and len(step.scope) <= depth):
                 run.append(step)
@@ -168,7 +169,8 @@ class Folder:
         first = run[0]
         assert first.paths is not None
         path = first.paths[first.rows[0]]
-        missing = int(path[depth + 1]) if path[depth + 1].isdigit() else 0
+        is_numbered = path[depth + 1].isdigit() and path[: depth + 1] not in self.repeats
+        missing = int(path[depth + 1]) if is_numbered else 0
         lead: list[Apply] = []
         following = first
         counted = 0
@@ -196,10 +198,10 @@ class Folder:
         return Apply(run[0].inputs, run[-1].output, weighted.rows, paths, (Module("container", made),), scope=run[0].scope[:depth])
 
 
-def turn(steps: Sequence[Step], depth: int, index: str, count: Code) -> Apply:
+def turn(steps: Sequence[Step], entry: Val, depth: int, index: str, count: Code) -> Apply:
     """A repetition whose turns are these steps, as one container: `nn.Sequential(*(... for i in range(n)))`."""
     whole = [s for s in steps if isinstance(s, Apply)]
-    if len(whole) < len(steps) or not whole:
+    if len(whole) < len(steps) or not whole or whole[0].inputs != (entry,):
         raise Differs
     folder = Folder(count_uses(steps, [whole[-1].output]), census(steps))
     for i, step in enumerate(whole):
@@ -346,7 +348,7 @@ def _longest_run(made: Sequence[Code], start: int) -> tuple[int, Code | None]:
     end = start + 1
     while end < len(made) and str(made[end]) == first:
         end += 1
-    if end - start >= 2 and len(first) > 12:
+    if end - start >= (2 if len(first) > 12 else 3):
         return end - start, made[start]
     steps: list[int] | None = None
     leaves = _numbers(made[start])

@@ -45,6 +45,8 @@ OPERATIONS: dict[str, Callable[[Value, Value], Value]] = {
     ">=": operator.ge,
     "in": lambda a, b: a in b,
     "not in": lambda a, b: a not in b,
+    "is": operator.is_,
+    "is not": operator.is_not,
 }
 
 FUNCTIONS: dict[str, Callable[..., Value]] = {
@@ -55,6 +57,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "min": min,
     "max": max,
     "sum": sum,
+    "bool": bool,
 }
 
 
@@ -141,6 +144,8 @@ class Binary(Code):
         if self.op == "**":
             space = "" if _is_simple(self.left) and _is_simple(self.right) else " "
             return f"{self.left.within(ATOM)}{space}**{space}{self.right.within(SIGN)}"
+        if self.op == "or":  # `(a and b) or c`, for readers
+            return " or ".join(f"({p})" if p.level == AND else p.within(OR) for p in (self.left, self.right))
         return f"{self.left.within(self.level)} {self.op} {self.right.within(self.level + 1)}"
 
 
@@ -345,20 +350,64 @@ def binary(op: str, left: Code, right: Code) -> Code:
             raise Unknown
         case ("and" | "or"), Lit(), _:
             return right if bool(left.value) == (op == "and") else left
+        case ("and" | "or"), _, Lit() if bool(right.value) == (op == "or"):
+            return right  # decided, whatever the left side is
+        case "and", _, _ if (chained := _chained(left, right)) is not None:
+            return chained
     return _folded(Binary(op, left, right))
 
 
 def unary(op: str, operand: Code) -> Code:
+    match op, operand:
+        case "not", Compare(first=first, ops=(sign,), rest=rest) if sign in OPPOSITES:
+            return compare(first, (OPPOSITES[sign],), rest)
+        case "not", Unary(op="not", operand=inner) if isinstance(inner, Compare | Unary):
+            return inner
     return _folded(Unary(op, operand))
 
 
+OPPOSITES = {"==": "!=", "!=": "==", "in": "not in", "not in": "in", "is": "is not", "is not": "is"}
+RISING, FALLING = ("<", "<="), (">", ">=")
+
+
 def compare(first: Code, ops: tuple[str, ...], rest: tuple[Code, ...]) -> Code:
+    """A comparison; with a truth value or none as a person says it (`if act`, `x is None`)."""
+    match ops, rest:
+        case ("==" | "!=",), (Lit(value=None),) if not isinstance(first, Lit):
+            return Compare(first, ("is" if ops[0] == "==" else "is not",), rest)
+        case ("==" | "!=",), (Lit(value=bool(wanted)),) if not isinstance(first, Lit):
+            return first if wanted == (ops[0] == "==") else unary("not", first)
+        case (sign,), (right,) if sign in ("==", "!=", "<", "<=", ">", ">=") and str(first) == str(right):
+            return Lit(sign in ("==", "<=", ">="))
     return _folded(Compare(first, ops, rest))
 
 
+def _chained(left: Code, right: Code) -> Code | None:
+    """`a < b and b < c` as `a < b < c`."""
+    if isinstance(left, Compare) and isinstance(right, Compare) and str(left.rest[-1]) == str(right.first):
+        signs = (*left.ops, *right.ops)
+        if all(s in RISING for s in signs) or all(s in FALLING for s in signs):
+            return Compare(left.first, signs, (*left.rest, *right.rest))
+    return None
+
+
 def ternary(then: Code, test: Code, otherwise: Code) -> Code:
+    """A conditional expression, in the shorter ways that there are for some."""
     if isinstance(test, Lit):
         return then if test.value else otherwise
+    if str(then) == str(otherwise):
+        return then
+    match then, test, otherwise:
+        case Lit(value=True), _, Lit(value=False):
+            return test if isinstance(test, Compare) or (isinstance(test, Unary) and test.op == "not") else call("bool", test)
+        case Lit(value=False), _, Lit(value=True):
+            return unary("not", test)
+        case _, Compare(first=first, ops=(sign,), rest=(second,)), _ if sign in (*RISING, *FALLING):
+            texts = {str(first): str(second)}
+            if str(then) in texts and texts[str(then)] == str(otherwise):  # a if a < b else b
+                return call("min" if sign in RISING else "max", then, otherwise)
+            if str(otherwise) in texts and texts[str(otherwise)] == str(then):  # b if a < b else a
+                return call("max" if sign in RISING else "min", otherwise, then)
     return Ternary(then, test, otherwise)
 
 
@@ -376,6 +425,8 @@ def items(open: str, parts: tuple[Code, ...]) -> Code:
 
 
 def function(name: str, arguments: tuple[Code, ...]) -> Code:
+    if name == "range" and len(arguments) == 2 and isinstance(arguments[0], Lit) and arguments[0].value == 0:
+        arguments = arguments[1:]
     made = call(name, *arguments)
     return Lit(evaluate(made, {})) if all(isinstance(a, Lit) for a in arguments) else made
 
@@ -425,6 +476,8 @@ def _linear(term: Code, factor: int) -> Iterator[tuple[int, Code | None]]:
     match term:
         case Lit(value=int(value)):
             yield factor * value, None
+        case Unary(op="-", operand=operand):
+            yield from _linear(operand, -factor)
         case Binary(op="+", left=left, right=right):
             yield from _linear(left, factor)
             yield from _linear(right, factor)

@@ -46,7 +46,7 @@ from cnnlang.signature import Value
 from cnnlang.syntax import tree
 
 TARGET = "torch"
-HELPERS = frozenset({"fixed_kernel", "uneven_avg_pool2d", "Normalize"})
+HELPERS = frozenset({"fixed_kernel", "uneven_avg_pool2d", "Normalize", "SamePad"})
 CONSTANTS = frozenset({"LABELS", "SCALE", "MEAN", "STD", "COLOR", "RESIZE", "CROP", "INVERT"})
 
 
@@ -133,7 +133,7 @@ class Compiler:
         if len(traces) == 1:
             return True
         for unrolled in (False, True):
-            kept = self._snapshot()
+            kept = self.snapshot()
             try:
                 self._block(traces, "Trial", unrolled=unrolled)
             except Differs:
@@ -141,13 +141,13 @@ class Compiler:
             else:
                 return True
             finally:
-                self._restore(kept)
+                self.restore(kept)
         return False
 
-    def _snapshot(self) -> tuple[set[str], int, set[str]]:
+    def snapshot(self) -> tuple[set[str], int, set[str]]:
         return set(self.helpers), len(self.classes), set(self.taken)
 
-    def _restore(self, kept: tuple[set[str], int, set[str]]) -> None:
+    def restore(self, kept: tuple[set[str], int, set[str]]) -> None:
         self.helpers, count, self.taken = set(kept[0]), kept[1], set(kept[2])
         del self.classes[count:]
 
@@ -179,13 +179,13 @@ class Compiler:
 
     def _block(self, traces: list[Applied], name: str, *, unrolled: bool) -> ClassInfo:
         """The class of a block for instances; raises Differs where they cannot share one."""
-        kept = self._snapshot()
+        kept = self.snapshot()
         try:
             lowered = self._lowered_block(traces, unrolled=unrolled)
             tensors = tuple(traces[0].tensors)
             return self._finished(lowered, name, tensors)
         except Differs:
-            self._restore(kept)
+            self.restore(kept)
             raise
 
     def _lowered_block(self, traces: list[Applied], *, unrolled: bool) -> Lowered:
@@ -218,12 +218,14 @@ class Compiler:
         steps, end = lowering.body(rows, [t.body for t in traces], scope, scope.entry)
         if end is None:
             raise Differs
-        return Lowered(rows, entries, steps, [end], lowering.heads, parameters)
+        return Lowered(rows, entries, steps, [end], lowering.heads, parameters, lowering.repeats)
 
     def _default(self, lowering: Lowering, expr: tree.Expr, scope: Scope) -> tuple[Code | None, Code | None]:
         """A default as Python can say it in a signature, or in terms of the other parameters."""
         try:
-            return lowering.translate(expr, Scope()), None
+            made = lowering.translate(expr, Scope())
+            # a list would be shared by all instances, and linters refuse it
+            return (None, made) if isinstance(made, Lit) and isinstance(made.value, list) else (made, None)
         except Differs:
             pass
         try:
@@ -240,14 +242,14 @@ class Compiler:
             for val in _read(step):
                 if val not in made_inside and val not in captured:
                     captured.append(val)
-        kept = self._snapshot()
+        kept = self.snapshot()
         try:
             lowered.entries += captured
             outer = {n for row in lowered.rows for n in _visible(row)} - own
             lowered.parameters += [Parameter(n, "captured", n) for n in sorted(outer)]
             info = self._finished(lowered, free(class_name(name), self.taken), ())
         except Differs:
-            self._restore(kept)
+            self.restore(kept)
             raise
         return replace(info, captured=tuple(captured))
 
@@ -257,7 +259,7 @@ class Compiler:
         arguments = self.program.arguments
         free_names = {n for n, v in arguments.items() if isinstance(v, int | float) and not isinstance(v, bool)}
         for unrolled in (False, True):
-            kept = self._snapshot()
+            kept = self.snapshot()
             while True:
                 try:
                     lowered, fixed = self._lowered_net(free_names, unrolled=unrolled)
@@ -265,9 +267,9 @@ class Compiler:
                         self._finished(lowered, name, (), is_root=True)
                         return
                 except Differs:
-                    self._restore(kept)
+                    self.restore(kept)
                     break
-                self._restore(kept)
+                self.restore(kept)
                 free_names -= fixed
         raise AssertionError(name)
 
@@ -297,13 +299,13 @@ class Compiler:
         scope.entry = entries[0] if len(entries) == 1 else None
         steps, end = lowering.body([row], [program.root.body], scope, scope.entry)
         outputs = lowering.outputs or ([end] if end is not None else [])
-        lowered = Lowered([row], entries, steps, outputs, lowering.heads, parameters)
+        lowered = Lowered([row], entries, steps, outputs, lowering.heads, parameters, lowering.repeats)
         return lowered, {own_names[n] for n in lowering.fixed if n in own_names}
 
     # --- finishing ----------------------------------------------------------------------------------------------------
 
     def _finished(self, lowered: Lowered, name: str, tensors: tuple[str, ...], *, is_root: bool = False) -> ClassInfo:
-        describe = Shapes(lowered)
+        describe = Shapes(lowered, is_root=is_root)
         docstring = "" if is_root else _docstring(lowered, describe)
         source = written(lowered, name, [p.name for p in lowered.parameters], describe, is_root=is_root)
         source.docstring = docstring
@@ -321,12 +323,17 @@ class Compiler:
         defines = {s.name: s.value for s in every(lowered.steps) if isinstance(s, Define)}
         while channels is not None and names(channels) & defines.keys():
             channels = substituted(channels, defines)
-        return ClassInfo(name, tuple(lowered.parameters), tensors, channels, len(lowered.heads))
+        return ClassInfo(name, tuple(lowered.parameters), tensors, channels, len(lowered.heads), lowered.reads)
 
     def inexpressible(self, node: Node) -> FindingsError:
         message = f"the target `{TARGET}` has nothing for `{node.op.name}`"
         help = Help("write the step with operators that the target has, or use another target")
         return FindingsError([Diagnostic("E0401", message, node.span, help=(help,))])
+
+    def unshareable(self, applied: Applied) -> FindingsError:
+        message = f"the target `{TARGET}` cannot share `{applied.scope.name}`: here it would be another module"
+        help = Help("let what is shared not depend on the shape of what enters, or define it twice")
+        return FindingsError([Diagnostic("E0401", message, applied.step.span, help=(help,))])
 
 
 def applied_in(body: Sequence[Trace]) -> Iterator[Applied]:
@@ -360,12 +367,12 @@ def kind_of(applied: Applied) -> str:
 
 def _docstring(lowered: Lowered, describe: Shapes) -> str:
     """`[N, in_channels, H, W] to [N, 4 * width, H / stride, W / stride]`, where all of it is known."""
-    entering = [describe(e) for e in lowered.entries]
-    leaving = [describe(o) for o in lowered.outputs]
+    entering = [describe(e, outside=True) for e in lowered.entries]
+    leaving = [describe(o, outside=True) for o in lowered.outputs]
     if not all(entering) or not all(leaving):
         return ""
     named = [entering[0], *(f"{e.name} {s}" for e, s in zip(lowered.entries[1:], entering[1:], strict=True))]
-    return f"{' and '.join(named)} to {' and '.join(leaving)}"
+    return f"{', '.join(named)} to {' and '.join(leaving)}"
 
 
 def _made(step: object) -> Iterator[Val]:

@@ -13,10 +13,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from cnnlang import analysis
 from cnnlang.backends.torch_source.code import Argument, Call, Code, Items, Lit, Local
 from cnnlang.backends.torch_source.compiler import Compiler, Made
-from cnnlang.backends.torch_source.layout import STEP, WIDTH, fits, statement
+from cnnlang.backends.torch_source.layout import STEP, WIDTH, fits, rendered, statement
 from cnnlang.backends.torch_source.names import free, variable
 from cnnlang.backends.torch_source.refusals import refuse
-from cnnlang.dims import Term
 from cnnlang.program import InputInfo, Program
 
 KEYS = ("scale", "mean", "std", "color", "resize", "crop", "invert")
@@ -65,21 +64,30 @@ def _template(name: str) -> Any:
 
 def _class(made: Made) -> str:
     source = made.source
-    init = [*source.before, *source.super_arguments, *source.after]
+    init = rendered(source.init, STEP * 2)
     if init == [f"{STEP * 2}super().__init__()"] and not made.parameters:
         init = []
     arguments = tuple(Argument(Local(p)) for p in ["self", *made.parameters])
     signature = statement("", Call(Local("def __init__"), arguments), ":", STEP)
-    rendered: str = _template("class.py.jinja").render(
+    text: str = _template("class.py.jinja").render(
         name=source.name,
         base=source.base,
-        docstring=source.docstring,
+        docstring=_wrapped(f"{source.docstring}.") if source.docstring else "",
         signature="\n".join(signature),
         init="\n".join(init),
         forward_parameters=source.forward_parameters,
-        forward="\n".join(source.forward),
+        forward="\n".join(rendered(source.forward, STEP * 2)),
     )
-    return rendered.rstrip("\n")
+    return text.rstrip("\n")
+
+
+def _wrapped(sentence: str) -> str:
+    """The docstring of a class: one line where it fits."""
+    if fits(f'{STEP}"""{sentence}"""'):
+        return f'"""{sentence}"""'
+    before, _, after = sentence.rpartition(" to ")
+    lines = [f'"""{before}', f"to {after}", '"""']
+    return f"\n{STEP}".join(lines)
 
 
 def _used(text: str) -> dict[str, bool]:
@@ -148,8 +156,9 @@ def _preprocessing(info: InputInfo, prefix: str, taken: set[str]) -> Iterator[st
             formula = f"{formula} - {named['mean']}"
         if "std" in named:
             formula = f"({formula}) / {named['std']}"
-        order = f", channels in the order of {named['color']}" if "color" in named else ""
-        yield f"# Pixels from 0 to 255 become {formula}{order}."
+        yield f"# Pixels from 0 to 255 become {formula}."
+        if "color" in named:
+            yield f"# Their channels are in the order of {named['color']}."
     for key in KEYS:
         if key in named:
             yield from statement(f"{named[key]} = ", _number(key, info.metadata.get(key)), "", "")
@@ -163,5 +172,3 @@ def _number(key: str, value: object) -> Code:
         return Local(f"1 / {parts}") if parts > 1 and value == 1 / parts else Lit(value)
     return Lit(value)
 
-
-__all__ = ["Term", "emit"]

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from cnnlang.backends.torch_source.attributes import Attributes, in_forward, only_optional
+from cnnlang.backends.torch_source.attributes import Attributes, grouped, in_forward, name_in_loop, only_optional
 from cnnlang.backends.torch_source.chain import count_uses
 from cnnlang.backends.torch_source.code import (
     Argument,
     Call,
     Code,
     Items,
+    Lit,
     Local,
     Ternary,
-    Var,
     call,
+    names,
+    ternary,
+    unary,
 )
-from cnnlang.backends.torch_source.layout import STEP, WIDTH, columns, statement
+from cnnlang.backends.torch_source.layout import STEP, WIDTH, Block, For, If, Line, columns
 from cnnlang.backends.torch_source.names import free, variable
 from cnnlang.backends.torch_source.steps import (
     Apply,
@@ -60,8 +64,8 @@ class ForwardWriter:
         self.attributes = attributes
         self.describe = describe
         self.is_root = is_root
-        self.lines: list[str] = []
-        self.indent = STEP * 2
+        self.lines: Block = []
+        self.depth = 2
         self.place: dict[Val, Code] = {}
         self.left = count_uses(lowered.steps, [*lowered.outputs, *lowered.heads])
         self.uses = Counter(self.left)
@@ -69,13 +73,14 @@ class ForwardWriter:
         self.preferred: list[tuple[str, ...]] = [FLOWING]
         self.own_names: dict[Val, str] = {}
         self.last_shape = ""
-        self.loop_indices: set[str] = set()
+        self.indices: dict[str, str] = {}  # a loop's index in the constructor, and in forward
         self.heads: list[Head] = []
 
-    def write(self) -> tuple[list[str], list[str]]:
-        """The parameters of `forward` and the lines of its body."""
+    def write(self) -> tuple[list[str], Block]:
+        """The parameters of `forward` and the statements of its body."""
         self._name_values()
-        parameters = [self.own_names[e] for e in self.lowered.entries]
+        read = zip(self.lowered.entries, self.lowered.reads, strict=True)
+        parameters = [self.own_names[e] for e, is_read in read if is_read]
         for entry in self.lowered.entries:
             self.place[entry] = Local(self.own_names[entry])
         self.run(self.lowered.steps)
@@ -141,11 +146,11 @@ class ForwardWriter:
         shape = self.describe(val) if val is not None else ""
         comment = shape if shape != self.last_shape else ""
         self.last_shape = shape or self.last_shape
-        self.lines += statement(head, made, "", self.indent, comment)
+        self.lines.append(Line(head, made, "", comment))
 
     def _busy(self, but: Val | None = None) -> set[str]:
         """The variables that something still reads (other than a value that is about to get one)."""
-        found: set[str] = set(self.loop_indices)
+        found: set[str] = set(self.indices.values())
         for val, made in self.place.items():
             if val is not but and (val in self.pending or self.left[val] > 0):
                 found |= _locals(made)
@@ -165,8 +170,8 @@ class ForwardWriter:
         return free("x", taken)
 
     @contextmanager
-    def preferring(self, names: tuple[str, ...]) -> Iterator[None]:
-        self.preferred.append(names)
+    def preferring(self, wanted: tuple[str, ...]) -> Iterator[None]:
+        self.preferred.append(wanted)
         yield
         self.preferred.pop()
 
@@ -193,7 +198,7 @@ class ForwardWriter:
             if val in self.pending and not (i == 0 and (step.wraps or self._is_light_padding(val))):
                 self.settle(val)
         made = self._expression(step)
-        if step.inputs[0] in self.pending and self._is_long(made, self.describe(step.output)):
+        if step.inputs[0] in self.pending and self._is_long(made):
             self.settle(step.inputs[0])
             made = self._expression(step)
         for val in step.inputs:
@@ -211,14 +216,13 @@ class ForwardWriter:
         inputs = [self.place[v] for v in step.inputs]
         if step.function is not None:
             return self._said(step.function(inputs))
-        return Call(self.attributes.reference(step), tuple(Argument(i) for i in inputs))
+        return Call(self.attributes.reference(step, self.indices), tuple(Argument(i) for i in inputs))
 
     def _said(self, made: Code) -> Code:
-        return in_forward(made, self.attributes, self.loop_indices)
+        return in_forward(made, self.attributes, self.indices)
 
-    def _is_long(self, made: Code, comment: str = "") -> bool:
-        comment = f"  # {comment}" if comment not in ("", self.last_shape) else ""
-        return columns(f"{self.indent}branch1 = {made}{comment}") > WIDTH
+    def _is_long(self, made: Code) -> bool:
+        return columns(f"{STEP * self.depth}branch1 = {made}") > WIDTH
 
     def _unpack(self, step: Apply, made: Code) -> None:
         """`x, aux = self.block(x)`."""
@@ -236,8 +240,7 @@ class ForwardWriter:
     def _merge(self, step: Merge) -> None:
         count = len(step.branches)
         for i, (inner, end) in enumerate(step.branches):
-            names = (f"branch{i + 1}",) if count > 2 else FLOWING[1:]
-            with self.preferring(names):
+            with self.preferring((f"branch{i + 1}",) if count > 2 else FLOWING[1:]):
                 self.run(inner)
                 if end in self.pending and (count > 2 or not self._is_light(end)):
                     self.settle(end)
@@ -270,7 +273,7 @@ class ForwardWriter:
         if optional is not None:
             entry = optional.inputs[0]
             self.settle(entry)
-            made = Call(self.attributes.reference(optional), (Argument(self.place[entry]),))
+            made = Call(self.attributes.reference(optional, self.indices), (Argument(self.place[entry]),))
             self.take(entry)
             self.take(entry)  # once as what passes
             self.take_end(optional.output)
@@ -281,7 +284,7 @@ class ForwardWriter:
         sides = [self._side(step, i) for i in (0, 1)]
         reads = [_reads(inner, ends) for inner, ends in zip(step.sides, _ends(step), strict=True)]
         before = Counter(self.left)
-        done: list[tuple[list[str], dict[Val, Code]]] = []
+        done: list[tuple[Block, dict[Val, Code]]] = []
         shape = self.last_shape
         for i in (0, 1):
             self.left = Counter(before)
@@ -295,13 +298,13 @@ class ForwardWriter:
     def take_end(self, val: Val) -> None:
         self.left[val] -= 1
 
-    def _side(self, step: Branch, i: int) -> Callable[[], tuple[list[str], dict[Val, Code]]]:
-        def written() -> tuple[list[str], dict[Val, Code]]:
+    def _side(self, step: Branch, i: int) -> Callable[[], tuple[Block, dict[Val, Code]]]:
+        def written() -> tuple[Block, dict[Val, Code]]:
             around, self.lines = self.lines, []
             kept_place, kept_pending = dict(self.place), set(self.pending)
-            self.indent += STEP
+            self.depth += 1
             self.run(step.sides[i])
-            self.indent = self.indent[: -len(STEP)]
+            self.depth -= 1
             made = {v: self.place[v] for v in _ends(step)[i] if v in self.place}
             lines, self.lines = self.lines, around
             named = {v: p for v, p in self.place.items() if v in self.own_names}
@@ -310,7 +313,7 @@ class ForwardWriter:
 
         return written
 
-    def _join(self, step: Branch, done: list[tuple[list[str], dict[Val, Code]]]) -> None:
+    def _join(self, step: Branch, done: list[tuple[Block, dict[Val, Code]]]) -> None:
         """Statements or one conditional expression for what the sides have made."""
         flag = self._flag(step)
         (then_lines, then_made), (other_lines, other_made) = done
@@ -321,7 +324,7 @@ class ForwardWriter:
         ]
         if not then_lines and not other_lines and len(pairs) == 1:
             out, left, right = pairs[0]
-            made = Ternary(left, flag, right)
+            made = ternary(left, flag, right)
             if not self._is_long(made):
                 self.put(out, made)
                 return
@@ -330,23 +333,20 @@ class ForwardWriter:
             name = self.own_names.get(out) or self._free_name()
             self.place[out] = Local(name)
             named.append((name, out, left, right))
-        bodies = [list(then_lines), list(other_lines)]
-        inner = self.indent + STEP
+        bodies: list[Block] = [list(then_lines), list(other_lines)]
         for name, out, left, right in named:
             for body, made in zip(bodies, (left, right), strict=True):
                 if str(made) != name:
-                    body += statement(f"{name} = ", made, "", inner, self.describe(out))
+                    body.append(Line(f"{name} = ", made, "", self.describe(out)))
         if bodies[0]:
-            self.lines += [*statement("if ", flag, ":", self.indent), *bodies[0]]
-            if bodies[1]:
-                self.lines += [f"{self.indent}else:", *bodies[1]]
+            self.lines.append(If(flag, bodies[0], bodies[1]))
         elif bodies[1]:
-            self.lines += [f"{self.indent}if not {flag.within(3)}:", *bodies[1]]
+            self.lines.append(If(unary("not", flag), bodies[1], []))
 
     def _flag(self, step: Branch) -> Code:
         """The condition, kept on `self` by the constructor."""
-        if isinstance(step.test, Var):
-            return self.attributes.stored(step.test.name)
+        if len(names(step.test)) == 1:
+            return self._said(step.test)
         if not step.flag:
             first = next((s for side in step.sides for s in every(side) if isinstance(s, Merge | Apply)), None)
             what = first.name if isinstance(first, Merge) else _module_name(first)
@@ -360,29 +360,45 @@ class ForwardWriter:
         name = self._free_name()
         if str(place) != name:
             self.emit(f"{name} = ", place)
-        count = self._said(step.count)
-        index = step.index if self._reads_index(step) else "_"
-        self.lines += statement(f"for {index} in ", call("range", count), ":", self.indent)
+        header = self._header(step, name)
         outer = _reads(step.body, [step.exit])
         self.left.update(outer)  # what the body reads is read again in the next turn
         self.place[step.inner] = Local(name)
-        kept = set(self.loop_indices)
-        self.loop_indices |= {step.index}
-        self.indent += STEP
-        written = len(self.lines)
+        kept = dict(self.indices)
+        self.indices |= header[2]
+        around, self.lines = self.lines, []
+        self.depth += 1
         self.run(step.body)
         self.pending.discard(step.exit)
         self.assign(name, step.exit)
         self.left[step.exit] -= 1
-        self.indent = self.indent[: -len(STEP)]
-        self.loop_indices = kept
+        self.depth -= 1
+        body, self.lines = self.lines, around
+        self.indices = kept
         self.left.subtract(outer)
-        if len(self.lines) == written:
-            del self.lines[written - 1 :]
+        if body:
+            self.lines.append(For(header[0], header[1], body))
         self.place[step.output] = Local(name)
 
-    def _reads_index(self, step: Loop) -> bool:
-        return any(s in self.attributes.loops for s in every(step.body) if isinstance(s, Apply))
+    def _header(self, step: Loop, flowing: str) -> tuple[str, Code, dict[str, str]]:
+        """A loop's target, what it goes through, and what the names that its modules need are called here."""
+        read = {
+            n
+            for s in every(step.body)
+            if isinstance(s, Apply) and s.function is None and s in self.attributes.loops
+            for n in names(name_in_loop(s, self.attributes.loops[s]))
+        }
+        taken = self._busy() | set(self.own_names.values()) | {flowing, *FLOWING}
+        called = {n: free(n, taken) for n in sorted(read)}
+        if read <= {step.index}:
+            return called.get(step.index, "_"), call("range", self._said(step.count)), called
+        target = step.target
+        for name in step.targets:
+            target = re.sub(rf"\b{name}\b", called.get(name, "_"), target)
+        iterable = self._said(step.iterable)
+        if step.own_index and step.index in read:
+            return f"{called[step.index]}, {grouped(target)}", call("enumerate", iterable), called
+        return target, iterable, called
 
     # --- heads and the end --------------------------------------------------------------------------------------------
 
@@ -399,59 +415,60 @@ class ForwardWriter:
     def _return(self) -> None:
         lowered = self.lowered
         if not lowered.heads:
-            results = [self.take(v) for v in lowered.outputs]
-            made = results[0] if len(results) == 1 else _tuple(results)
-            if isinstance(made, Ternary):
-                self.lines += statement("if ", made.test, ":", self.indent)
-                self.lines += statement("return ", made.then, "", self.indent + STEP)
-                self.emit("return ", made.otherwise, lowered.outputs[0])
-                return
-            val = lowered.outputs[0] if len(results) == 1 else None
-            if len(results) == 1 and columns(f"{self.indent}return {made}") > WIDTH and not isinstance(made, Call):
-                self.place[val] = made  # type: ignore[index]
-                self.assign(self._free_name(), val)  # type: ignore[arg-type]
-                made, val = self.place[val], None  # type: ignore[index]
-            self.emit("return ", made, val if not isinstance(made, Local) else None)
+            self._return_outputs()
             return
         for val in lowered.outputs:
             self.settle(val)
         outputs = [self.place[v] for v in lowered.outputs]
-        plain = outputs[0] if len(outputs) == 1 else _tuple(outputs)
-        around = self.indent
-        self.indent += STEP
-        body_start = len(self.lines)
+        around, self.lines = self.lines, []
+        self.depth += 1
         for head in self.heads:
             self.run(head.body)
             self.pending.discard(head.output)
+        self.depth -= 1
         made = {v: self.place[v] for v in lowered.heads}
         if self.is_root:
-            self.emit("return ", _tuple([*outputs, *made.values()]))
-            body, self.lines[body_start:] = self.lines[body_start:], []
-            self.indent = around
-            self.lines += [f"{around}if self.training:", *body]
-            self.emit("return ", plain)
+            self.emit("return ", Bare((*outputs, *made.values())))
+            around.append(If(TRAINING, self.lines, []))
+            self.lines = around
+            self.emit("return ", _tuple(outputs))
             return
         own = {h.output for h in self.heads}
         named: list[Code] = []
-        start: list[str] = []
         for i, (val, expression) in enumerate(made.items()):
-            if val not in own:
-                named.append(expression)
-                continue
-            name = free(val.name or f"aux{i + 1}", self._busy())
-            start.append(f"{around}{name} = None")
-            self.emit(f"{name} = ", expression)
-            named.append(Local(name))
-        body, self.lines[body_start:] = self.lines[body_start:], []
-        self.indent = around
-        if body:
-            self.lines += [*start, f"{around}if self.training:", *body]
-        self.emit("return ", _tuple([*outputs, *named]))
+            if val in own:  # None where it is not computed
+                name = free(val.name or f"aux{i + 1}", self._busy())
+                around.append(Line(f"{name} = ", Lit(None)))
+                self.emit(f"{name} = ", expression)
+                expression = Local(name)
+            named.append(expression)
+        if self.lines:
+            around.append(If(TRAINING, self.lines, []))
+        self.lines = around
+        self.emit("return ", Bare((*outputs, *named)))
+
+    def _return_outputs(self) -> None:
+        outputs = self.lowered.outputs
+        if len(outputs) > 1:
+            self.emit("return ", Bare(tuple(self.take(v) for v in outputs)))
+            return
+        (val,) = outputs
+        made = self.take(val)
+        if isinstance(made, Ternary):
+            self.lines.append(If(made.test, [Line("return ", made.then)], []))
+            self.emit("return ", made.otherwise, val)
+            return
+        is_long = columns(f"{STEP * self.depth}return {made}") > WIDTH
+        if is_long and not isinstance(made, Call):
+            self.pending.discard(val)
+            self.assign(self._free_name(val), val)
+            made = self.place[val]
+        self.emit("return ", made, None if isinstance(made, Local) else val)
 
 
 def _tuple(parts: Sequence[Code]) -> Code:
-    """`a, b`, without parentheses where it fits."""
-    return Bare(tuple(parts))
+    """`a`, or `a, b`."""
+    return parts[0] if len(parts) == 1 else Bare(tuple(parts))
 
 
 class Bare(Items):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TypeAlias
+
 from wcwidth import wcswidth
 
 from cnnlang.backends.torch_source.code import (
@@ -18,6 +21,7 @@ from cnnlang.backends.torch_source.code import (
     Lit,
     Local,
     Ternary,
+    binary,
     closing,
 )
 
@@ -43,6 +47,66 @@ def has_comments(made: Code) -> bool:
             return True
         stack.extend(part.parts)
     return False
+
+
+@dataclass(eq=False)
+class Line:
+    """A statement `head expression tail` with a comment; `self.bn = nn.BatchNorm2d(64)`."""
+
+    head: str
+    made: Code
+    tail: str = ""
+    comment: str = ""
+
+
+@dataclass(eq=False)
+class If:
+    test: Code
+    then: Block
+    otherwise: Block
+
+
+@dataclass(eq=False)
+class For:
+    target: str
+    iterable: Code
+    body: Block
+
+
+Statement: TypeAlias = Line | If | For
+Block: TypeAlias = list[Statement]
+
+
+def rendered(block: Block, indent: str) -> list[str]:
+    """The lines of statements, conditions put together where they can be."""
+    lines: list[str] = []
+    for each in block:
+        match each:
+            case Line(head=head, made=made, tail=tail, comment=comment):
+                lines += statement(head, made, tail, indent, comment)
+            case For(target=target, iterable=iterable, body=body):
+                lines += statement(f"for {target} in ", iterable, ":", indent)
+                lines += rendered(body, indent + STEP)
+            case If():
+                lines += _condition(each, "if", indent)
+    return lines
+
+
+def _condition(each: If, word: str, indent: str) -> list[str]:
+    test, then, otherwise = each.test, each.then, each.otherwise
+    inner = indent + STEP
+    while not otherwise and len(then) == 1 and isinstance(sole := then[0], If) and not sole.otherwise:
+        test, then = binary("and", test, sole.test), sole.then  # `if a: if b:` is `if a and b:`
+    body = rendered(then, inner)
+    while len(otherwise) == 1 and isinstance(sole := otherwise[0], If) and rendered(sole.then, inner) == body:
+        test, otherwise = binary("or", test, sole.test), sole.otherwise
+    lines = [*statement(f"{word} ", test, ":", indent), *body]
+    if len(otherwise) == 1 and isinstance(sole := otherwise[0], If):
+        return [*lines, *_condition(sole, "elif", indent)]
+    rest = rendered(otherwise, inner)
+    if rest == body and word == "if":
+        return rendered(then, indent)
+    return [*lines, f"{indent}else:", *rest] if rest else lines
 
 
 def statement(head: str, made: Code, tail: str, indent: str, comment: str = "") -> list[str]:
@@ -125,7 +189,11 @@ def _split(head: str, made: Code, tail: str, indent: str) -> list[str]:
             return [
                 *_laid(head, _operand(then, OR), "", indent, bracketed=True),
                 *_laid(f"{indent}if ", _operand(test, OR), "", indent, bracketed=True),
-                *_laid(f"{indent}else ", otherwise, tail, indent, bracketed=True),
+                *(
+                    _split(f"{indent}else ", otherwise, tail, indent)  # `else b if ... else c` is one chain
+                    if isinstance(otherwise, Ternary)
+                    else _laid(f"{indent}else ", otherwise, tail, indent, bracketed=True)
+                ),
             ]
         case Generator(element=element, target=target, iterable=iterable):
             return [

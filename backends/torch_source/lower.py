@@ -33,6 +33,7 @@ from cnnlang.backends.torch_source.code import (
     names,
     substituted,
     ternary,
+    text,
     total,
     unary,
 )
@@ -86,6 +87,10 @@ MAX_UNROLLED = 16  # turns of a net's loop that are written out
 AXES = ("height", "width")
 
 
+class Reshaped(Exception):
+    """A shared value is another module here than where it was first applied."""
+
+
 @dataclass(eq=False)
 class SharedName:
     statement: tree.Shared
@@ -132,8 +137,9 @@ class Lowering:
         self.fixed: set[str] = set()  # names of parameters on which something depends that is written as a number
         self.taken: set[str] = set(BUILTINS)
         self.sizes: dict[Val, dict[str, str]] = {}  # the parameters that hold an entry's height and width
-        self.constructed: dict[Row, set[Path]] = {}
+        self.constructed: dict[Row, dict[Path, str]] = {}  # and what with
         self.containers: list[str] = []
+        self.repeats: set[Path] = set()  # the containers of repetitions
         self.heads: list[Val] = []
         self.outputs: list[Val] = []
 
@@ -160,6 +166,9 @@ class Lowering:
         made = variable(wanted, self.taken)
         self.taken.add(made)
         return made
+
+    def _index_name(self) -> str:
+        return self.name(next((n for n in ("i", "j", "k") if n not in self.taken), "i"))
 
     # --- values -------------------------------------------------------------------------------------------------------
 
@@ -378,13 +387,15 @@ class Lowering:
     @contextmanager
     def attempt(self) -> Iterator[None]:
         """What a failed attempt noted is forgotten."""
-        kept = {row: set(paths) for row, paths in self.constructed.items()}
+        classes = self.compiler.snapshot()
+        kept = {row: dict(paths) for row, paths in self.constructed.items()}
         counts = len(self.containers), len(self.heads), len(self.outputs)
-        fixed = set(self.fixed)
+        fixed, taken = set(self.fixed), set(self.taken)
         try:
             yield
         except Differs:
-            self.constructed, self.fixed = kept, fixed
+            self.compiler.restore(classes)
+            self.constructed, self.fixed, self.taken = kept, fixed, taken
             for listed, count in zip((self.containers, self.heads, self.outputs), counts, strict=True):
                 del listed[count:]  # type: ignore[attr-defined]
             raise
@@ -398,13 +409,14 @@ class Lowering:
             raise Differs
         call = traces[0].step.action
         assert isinstance(call, tree.Call)
-        if call.name.name in scope.shared:
+        is_shared = call.name.name in scope.shared
+        if is_shared:
             shared = scope.shared[call.name.name]
             call, scope = shared.statement.call, shared.scope
         slots = [f.name for f in ops[0].fields()]
         arguments = {(a.name.name if a.name else slots[i]): a.value for i, a in enumerate(call.arguments)}
         paths = self._weight_paths(rows, nodes)
-        use = Use(self, scope, rows, ops, flow, arguments, is_weighted=paths is not None)
+        use = Use(self, scope, rows, ops, flow, arguments, is_weighted=paths is not None, is_shared=is_shared)
         try:
             made = rules.pieces(ops[0], use)
         except rules.NoRule:
@@ -429,10 +441,23 @@ class Lowering:
             )
             if piece.weighted and paths is not None:
                 step.paths = paths
-                step.again = self._again(rows, paths)
+                step.again = self._again(rows, paths, Lit(None))  # its weights have one shape
+                step.naming = self._naming(traces[0].step, rows, paths, scope)
             steps.append(step)
             flow = after
         return flow
+
+    def _naming(self, step: tree.Step, rows: Sequence[Row], paths: PerRow[Path], scope: Scope) -> Code | None:
+        """A label that the file computes, in Python, where it is the whole path in every row."""
+        if not isinstance(step.label, tree.Template) or step.times is not None:
+            return None
+        try:
+            parts = tuple(Lit(p) if isinstance(p, str) else self.translate(p, scope) for p in step.label.parts)
+        except Differs:
+            return None
+        made = text(parts)
+        whole = [(v,) for v in self.values(made, rows)]
+        return made if not isinstance(made, Lit) and whole == paths.of(rows) else None
 
     def _weight_paths(self, rows: Sequence[Row], nodes: Sequence[Node]) -> PerRow[Path] | None:
         found: dict[Row, Path] = {}
@@ -451,26 +476,39 @@ class Lowering:
             raise Differs
         return tuple(path[len(row.base) + 1 if row.base else 0 :].split("."))
 
-    def _again(self, rows: Sequence[Row], paths: PerRow[Path]) -> bool:
-        """Whether a module is there already, in all rows or in none of them."""
+    def _again(self, rows: Sequence[Row], paths: PerRow[Path], made: Code) -> bool:
+        """Whether a module is there already, in all rows or in none of them.
+
+        Raises
+        ------
+        Reshaped
+            It is there, and was constructed otherwise.
+        """
         seen = set()
         for row in rows:
-            path, place, found = paths[row], row, False
-            while not found:
-                found = path in self.constructed.get(place, ())
-                if place.parent is None or place.parent.base != row.base:
-                    break
+            path, place = paths[row], row
+            how = self._signature(made, row)
+            first = self.constructed.get(place, {}).get(path)
+            while first is None and place.parent is not None and place.parent.base == row.base:
                 place = place.parent
-            seen.add(found)
-            self.constructed.setdefault(row, set()).add(path)
+                first = self.constructed.get(place, {}).get(path)
+            if first not in (None, how):
+                raise Reshaped
+            seen.add(first is not None)
+            self.constructed.setdefault(row, {})[path] = how
             if row.parent is not None and row.parent.base == row.base:
-                uses = self.constructed.setdefault(row.parent, set())
-                if path in uses and not found:
+                uses = self.constructed.setdefault(row.parent, {})
+                if path in uses and first is None:
                     raise Differs  # two turns of a loop share it
-                uses.add(path)
+                uses[path] = how
         if len(seen) > 1:
             raise Differs
         return seen.pop()
+
+    def _signature(self, made: Code, row: Row) -> str:
+        """What a constructor is called with in one row."""
+        values = [self.values(a.value, [row])[0] for a in made.arguments] if isinstance(made, Call) else []
+        return f"{made.function if isinstance(made, Call) else made} {values!r}"
 
     def _applied(
         self, rows: Sequence[Row], traces: Sequence[Applied], scope: Scope, flow: Val, steps: list[Step]
@@ -496,13 +534,29 @@ class Lowering:
         output = self.value(
             rows, [t.output for t in traces], _replaced(info.channels, said)
         )
-        step = Apply((flow, *tensors), output, rows, paths, (Module(info.name, made),), scope=tuple(self.containers))
-        step.again = self._again(rows, paths)
+        inputs = tuple(v for v, is_read in zip((flow, *tensors), info.reads, strict=True) if is_read)
+        step = Apply(inputs, output, rows, paths, (Module(info.name, made),), scope=tuple(self.containers))
+        try:
+            step.again = self._again(rows, paths, made)
+        except Reshaped:
+            self._must_be_bare(rows, traces)
+            called = traces[0].scope.name.rpartition(".")[2]
+            step.paths, step.label, step.modules = None, called, (Module(called, made),)
+        else:
+            step.naming = self._naming(traces[0].step, rows, paths, scope)
         step.extra = tuple(Val(PerRow({}), None, name=f"aux{i + 1}") for i in range(info.heads))
         if not step.again:
             self.heads += step.extra
         steps.append(step)
         return output
+
+    def _must_be_bare(self, rows: Sequence[Row], traces: Sequence[Applied]) -> None:
+        """A shared value that is another module at this place: right without weights, else beyond PyTorch."""
+        if not any(isinstance(n.op, Weight) for t in traces for n in body_nodes(t.body)):
+            return
+        if len(rows) > 1:
+            raise Differs
+        raise self.compiler.unshareable(traces[0])
 
     def _tensor(self, expr: tree.Expr, scope: Scope) -> Val:
         val = scope.entry if isinstance(expr, tree.In) else scope.values.get(getattr(expr, "name", ""))
@@ -535,11 +589,12 @@ class Lowering:
             said[parameter.name] = made
             if not parameter.kept:
                 continue
+            if parameter.source == "parameter":
+                by_name = by_name or parameter.of in keywords
             is_default = parameter.default is not None and str(made) == str(parameter.default)
             if is_default and (parameter.of not in arguments or isinstance(made, Lit)):
                 by_name = True
                 continue
-            by_name = by_name or parameter.of in keywords
             listed.append(Argument(made, parameter.name if by_name else ""))
         return Call(Local(info.name), tuple(listed)), said
 
@@ -713,10 +768,20 @@ class Lowering:
         if len(set(counts)) > 1:
             raise Differs
         self.fix(times, scope)
+        self._note_repeat(rows, traces)
         turned = self._turned(rows, traces, scope)
         for i in range(counts[0]):
             flow = self._turn(rows, [t.turns[i] for t in traces], scope, flow, steps, turned)
         return flow
+
+    def _note_repeat(self, rows: Sequence[Row], traces: Sequence[Repeated]) -> None:
+        """Nothing but its turns goes into the container of a repetition."""
+        for row, trace in zip(rows, traces, strict=True):
+            for first in trace.turns[0] if trace.turns else ():
+                if isinstance(first, Opened | Applied):
+                    self.repeats.add(self._relative(row, first.scope.path)[:-1])
+                elif isinstance(first, Layer) and (paths := self._weight_paths([row], [first.node])):
+                    self.repeats.add(paths[row][:-1])
 
     def _turn(
         self,
@@ -742,9 +807,10 @@ class Lowering:
         made = call(turned.name, *(said[p.name] for p in turned.parameters if p.kept))
         output = self.value(rows, [t.output for t in opened], _replaced(turned.channels, said))
         paths = PerRow({r: self._relative(r, t.scope.path) for r, t in zip(rows, opened, strict=True)})
-        inputs = (flow, *turned.captured)
+        entering = (flow, *turned.captured)
+        inputs = tuple(v for v, is_read in zip(entering, turned.reads, strict=True) if is_read)
         step = Apply(inputs, output, rows, paths, (Module(turned.name, made),), scope=tuple(self.containers))
-        step.again = self._again(rows, paths)
+        step.again = self._again(rows, paths, made)
         steps.append(step)
         return output
 
@@ -768,7 +834,7 @@ class Lowering:
             steps, end = part.body(inner, [t.scope.body for t in opened], scope.copy(), entry)
             if part.heads:
                 return None
-            lowered = Lowered(inner, [entry], steps, [_flowing(end)], [], parameters)
+            lowered = Lowered(inner, [entry], steps, [_flowing(end)], [], parameters, part.repeats)
             return self.compiler.turn_class(opened[0].scope.name.split(".")[-2], lowered)
         except Differs:
             return None
@@ -778,7 +844,8 @@ class Lowering:
     ) -> Val:
         """`action * n` with a number that differs: `nn.Sequential(*(... for i in range(n)))`."""
         turned = self._turned(rows, traces, scope)
-        i, carried = self.name("i"), self.name("channels")
+        around = set(self.taken)
+        i, carried = self._index_name(), self.name("channels")
         inner: list[Row] = []
         turns: list[Sequence[Trace]] = []
         nodes: list[Node] = []
@@ -792,35 +859,43 @@ class Lowering:
         if not inner:
             raise Differs
 
-        def lowered(channels: Code) -> tuple[list[Step], Val]:
+        def lowered(channels: Code) -> tuple[Val, list[Step], Val]:
             entry = self.value(inner, nodes, channels)
             entry.channels = channels
             made: list[Step] = []
-            return made, self._turn(inner, turns, scope, entry, made, turned)
+            return entry, made, self._turn(inner, turns, scope, entry, made, turned)
 
         with self.forgetting():
-            _, end = lowered(Var(carried))
+            _, _, end = lowered(Var(carried))
         closed = self._closed(flow, end.channels, Var(carried), Var(i), inner, nodes)
-        made, end = lowered(closed)
+        entering, made, end = lowered(closed)
         first = turns[0][0] if turns[0] else None
         depth = len(
             self._relative(inner[0], first.scope.path)
             if isinstance(first, Opened | Applied)
             else next((s.paths[inner[0]] for s in made if isinstance(s, Apply) and s.paths), ())
         )
-        module = chain.turn(made, depth, i, count)
+        module = chain.turn(made, entering, depth, i, count)
+        self.taken = around
         assert module.paths is not None
         paths = PerRow({t.parent: module.paths[t][:-1] for t in inner if t.parent is not None})
         if len(paths.own) < len(rows):
             raise Differs  # no turn somewhere: the container has no name there
-        channels = end.channels
-        if channels is not None and i in names(channels):
-            channels = substituted(channels, {i: binary("-", count, Lit(1))})
-        output = self.value(rows, [t.output for t in traces], channels)
+        output = self.value(rows, [t.output for t in traces], self._after_turns(rows, traces, closed, end, i, count))
         step = Apply((flow,), output, rows, paths, (Module("repeat", module.modules[0].made),), scope=tuple(self.containers))
-        step.again = self._again(rows, paths)
+        step.again = self._again(rows, paths, Lit(None))
         steps.append(step)
         return output
+
+    def _after_turns(
+        self, rows: Sequence[Row], traces: Sequence[Repeated], closed: Code, end: Val, i: str, count: Code
+    ) -> Code | None:
+        """The channels that leave a repetition: those that would enter one more turn."""
+        guesses = [substituted(closed, {i: count})]
+        if end.channels is not None:
+            guesses.append(substituted(end.channels, {i: binary("-", count, Lit(1))}))
+        actual = [t.output.type.channels for t in traces]
+        return next((g for g in guesses if self.holds(g, rows, actual)), None)
 
     def _closed(
         self, flow: Val, after: Code | None, carried: Var, i: Var, inner: Sequence[Row], nodes: Sequence[Node]
@@ -843,7 +918,7 @@ class Lowering:
     @contextmanager
     def forgetting(self) -> Iterator[None]:
         """What is lowered inside is for its values only."""
-        kept = {row: set(paths) for row, paths in self.constructed.items()}
+        kept = {row: dict(paths) for row, paths in self.constructed.items()}
         yield
         self.constructed = kept
 
@@ -854,10 +929,10 @@ class Lowering:
         iterable = traces[0].statement.iterable
         made: Code | None = None
         try:
-            made = self.translate(iterable, scope)
+            made = self._iterable(iterable, scope)
         except Differs:
             pass
-        written_out = isinstance(made, Lit) and counts[0] <= MAX_UNROLLED
+        written_out = made is not None and not names(made) and counts[0] <= MAX_UNROLLED
         if not self.unrolled and made is not None and not written_out and flow is not None and (not self.is_root or counts[0] > MAX_UNROLLED):
             try:
                 with self.attempt():
@@ -880,12 +955,29 @@ class Lowering:
             steps += inner
         return flow
 
+    def _iterable(self, expr: tree.Expr, scope: Scope) -> Code:
+        """What a loop goes through: `range`, `zip` and `enumerate` stay calls."""
+        if isinstance(expr, tree.Call) and expr.name.name in ("range", "zip", "enumerate"):
+            arguments = tuple(self._iterable(a.value, scope) for a in expr.arguments)
+            if expr.name.name == "range" and len(arguments) == 2 and str(arguments[0]) == "0":
+                arguments = arguments[1:]
+            return call(expr.name.name, *arguments)
+        return self.translate(expr, scope)
+
     def _loop(
         self, rows: Sequence[Row], traces: Sequence[Looped], iterable: Code, scope: Scope, flow: Val, steps: list[Step]
     ) -> Val:
         """A `for` that stays one, with a variable for the channels where they change from turn to turn."""
-        targets = {name: self.name(name) for name in _target_names(traces[0].statement.targets)}
-        i, carried = self.name("i"), self.name("channels")
+        syntax = traces[0].statement.targets
+        around = set(self.taken)
+        targets = {name: self.name(name) for name in _target_names(syntax)}
+        i, carried = self._index_name(), self.name("channels")
+        items = self.values(iterable, rows)
+        for trace, listed in zip(traces, items, strict=True):
+            if not isinstance(listed, list) or len(listed) != len(trace.turns):
+                raise Differs
+            if not all(same(_bound_to(syntax, item), bound) for item, (bound, _) in zip(listed, trace.turns, strict=True)):
+                raise Differs
         inside = scope.copy()
         inside.symbols |= {name: Var(v) for name, v in targets.items()}
         turns: dict[Row, list[Row]] = {}
@@ -904,8 +996,8 @@ class Lowering:
                 raise Differs
             row.values[carried] = node.type.channels
         inner = [t for listed in turns.values() for t in listed]
-        if not inner:
-            raise Differs
+        if max(map(len, turns.values())) < 2:
+            raise Differs  # no loop is plainer
         noted = len(self.heads), len(self.outputs)
 
         def lowered(channels: Code) -> tuple[list[Step], Val, Val]:
@@ -932,11 +1024,16 @@ class Lowering:
         index_name = next(
             (v for v in targets.values() if all(t[v] == t[i] and is_count(t[v]) for t in inner)), i
         )
-        output = self.value(rows, [t.output for t in traces], after)
-        target = ", ".join(_target_text(t, targets) for t in traces[0].statement.targets)
+        self.taken = around  # the loop's own names are free again, unless what follows reads one
+        channels = self._after_loop(rows, traces, start, end, iterable, after)
+        if channels is not None and carried in names(channels):
+            self.taken.add(carried)
+        output = self.value(rows, [t.output for t in traces], channels)
+        target = ", ".join(_target_text(t, targets) for t in syntax)
         steps.append(
             Loop(
                 target,
+                tuple(targets.values()),
                 iterable,
                 _length(iterable),
                 index_name,
@@ -952,6 +1049,29 @@ class Lowering:
             )
         )
         return output
+
+    def _after_loop(
+        self,
+        rows: Sequence[Row],
+        traces: Sequence[Looped],
+        start: Code,
+        end: Val,
+        iterable: Code,
+        after: Code | None,
+    ) -> Code | None:
+        """The channels that leave a loop, without its own names where that can be said."""
+        actual = [t.output.type.channels for t in traces]
+        guesses: list[Code] = []
+        if end.channels is not None:
+            guesses.append(end.channels)
+            if isinstance(after, Var):
+                step = total([end.channels, unary("-", after)])
+                guesses.append(total([start, binary("*", _length(iterable), step)]))
+        visible = set(self.taken)
+        for guess in guesses:
+            if names(guess) <= visible and self.holds(guess, rows, actual):
+                return guess
+        return after
 
     def _chosen(
         self, rows: Sequence[Row], traces: Sequence[Chosen], scope: Scope, flow: Val | None, steps: list[Step]
@@ -1016,6 +1136,8 @@ class Lowering:
 
 def same(left: Value, right: Value) -> bool:
     """Equality that tells `1` from `true` and from `1.0`."""
+    if isinstance(left, dict):
+        return isinstance(right, dict) and left.keys() == right.keys() and all(same(left[k], right[k]) for k in left)
     if isinstance(left, list | tuple):
         return type(left) is type(right) and len(left) == len(right) and all(map(same, left, right))
     return type(left) is type(right) and bool(left == right)
@@ -1023,6 +1145,29 @@ def same(left: Value, right: Value) -> bool:
 
 def is_count(value: Value) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def body_nodes(traces: Sequence[Trace]) -> Iterator[Node]:
+    """The nodes of the layers in a record, and what they read."""
+    for trace in traces:
+        match trace:
+            case Layer(node=node):
+                yield from (node, *node.inputs)
+            case Applied(body=body) | Inlined(body=body) | Chosen(body=body) | OutputMade(body=body):
+                yield from body_nodes(body)
+            case Opened(scope=scope) | AuxMade(scope=scope):
+                yield from body_nodes(scope.body)
+            case Merged(branches=branches):
+                for _, inner, _ in branches:
+                    yield from body_nodes(inner)
+            case Repeated(turns=turns):
+                for turn in turns:
+                    yield from body_nodes(turn)
+            case Looped(turns=looped):
+                for _, turn in looped:
+                    yield from body_nodes(turn)
+            case _:
+                pass
 
 
 def is_chain(traces: Sequence[Trace]) -> bool:
@@ -1131,6 +1276,17 @@ def _target_names(targets: Sequence[tree.Target]) -> Iterator[str]:
             yield from _target_names(target.items)
         else:
             yield target.name
+
+
+def _bound_to(targets: Sequence[tree.Target], item: Value) -> dict[str, Value]:
+    """What a turn's item binds."""
+    parts = [item] if len(targets) == 1 else item
+    if not isinstance(parts, list | tuple) or len(parts) != len(targets):
+        raise Differs
+    bound: dict[str, Value] = {}
+    for target, part in zip(targets, parts, strict=True):
+        bound |= _bound_to(target.items, part) if isinstance(target, tree.TupleTarget) else {target.name: part}
+    return bound
 
 
 def _target_text(target: tree.Target, variables: Mapping[str, str]) -> str:

@@ -65,10 +65,11 @@ def free(name: str, taken: Container[str]) -> str:
     """The name, or the name with the first number that is free."""
     if name not in taken:
         return name
+    stem = f"{name}_" if name[-1].isdigit() else name
     number = 2
-    while f"{name}{number}" in taken:
+    while f"{stem}{number}" in taken:
         number += 1
-    return f"{name}{number}"
+    return f"{stem}{number}"
 
 
 def class_name(name: str) -> str:

@@ -6,39 +6,36 @@ padding of its own where PyTorch has none for it. An operator without a rule is 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import singledispatch
+from typing import TypeAlias
 
 from cnnlang.backends.torch_source.code import (
-    Argument,
     Attribute,
     Binary,
-    Call,
     Code,
     Items,
     Lit,
     Local,
     Slice,
     Subscript,
-    Unary,
     Unknown,
     binary,
     call,
-    code,
     items,
     parsed,
     total,
     unary,
 )
-from cnnlang.backends.torch_source.steps import Differs, Module
+from cnnlang.backends.torch_source.steps import Module
 from cnnlang.backends.torch_source.use import Use, simple
-from cnnlang.ops import OPERATORS, Op
+from cnnlang.ir import TensorType
+from cnnlang.ops import Op
 from cnnlang.ops.conv import Conv, Convolution, Deconv, Depthwise
 from cnnlang.ops.dense import Dense, Dropout
 from cnnlang.ops.elementwise import Activation, Prelu
-from cnnlang.ops.merge import Add, Concat, Max, Mean, Merge, Mul
+from cnnlang.ops.merge import Add, Concat, Max, Mean, Mul
 from cnnlang.ops.norm import BatchNorm, GroupNorm, LocalResponseNorm, Normalize
 from cnnlang.ops.pool import AdaptiveAvgPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool, Pool
 from cnnlang.ops.shape import (
@@ -86,10 +83,17 @@ class Piece:
 
 @dataclass(eq=False)
 class Padded:
-    """How a window's padding is said: as an argument, or as a step before with its four sides."""
+    """How a window's padding is said: as an argument, or as steps before."""
 
     argument: Code | None = None
-    before: tuple[Piece, ...] = field(default=())
+    before: tuple[Piece, ...] = ()
+
+
+Sides: TypeAlias = tuple[int, int, int, int]  # top, bottom, left, right
+
+
+class BySize:
+    """The padding depends on the size of the map that enters."""
 
 
 def _layer(kind: str, made: Code, *, weighted: bool = True, wraps: bool = False) -> Piece:
@@ -161,6 +165,8 @@ def _bias(use: Use) -> Code | None:
 def _conv_padding(op: Convolution, use: Use) -> Padded:
     fill = use.uniform(lambda op, x: op.fill, "fill")
     padding = _padding(use, odd_symmetry="same")
+    if isinstance(padding, BySize):
+        return Padded(None, (_size_piece(use, Lit(fill)),))
     if isinstance(padding, Code):
         if not fill or (isinstance(padding, Lit) and padding.value == 0):
             return Padded(None if isinstance(padding, Lit) and padding.value == 0 else padding)
@@ -168,10 +174,14 @@ def _conv_padding(op: Convolution, use: Use) -> Padded:
     return Padded(None, (_pad_piece(padding, Lit(fill)),))
 
 
-def _padding(use: Use, odd_symmetry: str = "") -> Code | tuple[int, int, int, int]:
-    """The padding of a window as one number or pair where both sides are alike, else its four sides."""
+def _padding(use: Use, odd_symmetry: str = "") -> Code | Sides | BySize:
+    """The padding of a window: one number or pair where both sides are alike, else its four sides."""
     if "pad" not in use.arguments:
         return Lit(0)
+    if all(op.pad == "same_upper" for op in use.ops):  # type: ignore[attr-defined]
+        differs = len({op.pads(x) for op, x in use.all()}) > 1 or use.is_shared  # type: ignore[attr-defined]
+        if differs and not use.uniform(lambda op, x: bool(getattr(op, "ceil", False)), "ceil"):
+            return BySize()
     pads = use.each(lambda op, x: op.pads(x))
     written = use.written("pad")
     if written is not None and all(_is_pair(value) for value in use.values("pad")):
@@ -199,13 +209,23 @@ def _is_pair(value: object) -> bool:
     )
 
 
-def _sides(pads: tuple[int, int, int, int]) -> Code:
+def _sides(pads: Sides) -> Code:
     """PyTorch's order: left, right, top, bottom."""
     top, bottom, left, right = pads
     return Lit((left, right, top, bottom))
 
 
-def _pad_piece(pads: tuple[int, int, int, int], value: Code) -> Piece:
+def _size_piece(use: Use, value: Code) -> Piece:
+    """A step that pads as TensorFlow does."""
+    use.helpers.add("SamePad")
+    named = {
+        "dilation": _unless(use.argument_or("dilation", Lit(1)), 1),
+        "value": _unless(value, 0.0),
+    }
+    return _layer("pad", call("SamePad", use.argument("kernel"), use.argument("stride"), **named), weighted=False)
+
+
+def _pad_piece(pads: Sides, value: Code) -> Piece:
     """A step of its own that pads with a value (or cuts, where a side is negative)."""
     zero = isinstance(value, Lit) and value.value == 0
     module = call("nn.ZeroPad2d", _sides(pads)) if zero else call("nn.ConstantPad2d", _sides(pads), value)
@@ -216,6 +236,8 @@ def _pad_piece(pads: tuple[int, int, int, int], value: Code) -> Piece:
 def _(op: Deconv, use: Use) -> list[Piece]:
     padding = _padding(use)
     after: list[Piece] = []
+    if isinstance(padding, BySize):  # it does not: what it takes away is the same for every size
+        padding = use.uniform(lambda op, x: op.pads(x), *WINDOW)
     if isinstance(padding, tuple):
         top, bottom, left, right = padding
         padding, after = Lit(0), [_pad_piece((-top, -bottom, -left, -right), Lit(0))]
@@ -276,7 +298,7 @@ def _(op: MaxPool, use: Use) -> list[Piece]:
 @pieces.register
 def _(op: AvgPool, use: Use) -> list[Piece]:
     padding, before, ceil = _pool_padding(op, use)
-    if before and not use.uniform(_counts_like_torch, "count_pad"):
+    if before and not all(_counts_like_torch(op, x) for op, x in use.all()):
         return [_uneven_average(use, ceil)]
     named = {
         "stride": use.optional("stride"),
@@ -301,17 +323,19 @@ def _pool_padding(op: Pool, use: Use) -> tuple[Code, tuple[Piece, ...], Code]:
     """The padding that PyTorch's pool does itself, a padding before it, and whether it rounds up."""
     ceil = use.argument("ceil")
     padding = _padding(use)
+    if isinstance(padding, BySize):
+        return Lit(0), (_size_piece(use, Lit(op.start)),), ceil
     if isinstance(padding, Code) and all(_is_half(op, op.pads(x)) for op, x in use.all()):
         return padding, (), ceil
     pads = use.uniform(lambda op, x: _torch_pads(op, op.pads(x)), *WINDOW)
     return Lit(0), (_pad_piece(pads, Lit(op.start)),), ceil
 
 
-def _is_half(op: Pool, pads: tuple[int, int, int, int]) -> bool:
+def _is_half(op: Pool, pads: Sides) -> bool:
     return pads[0] <= op.kernel[0] // 2 and pads[2] <= op.kernel[1] // 2
 
 
-def _torch_pads(op: Pool, pads: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+def _torch_pads(op: Pool, pads: Sides) -> Sides:
     """The padding to put before a pool that has none of its own, so that it has as many windows.
 
     A window that `ceil` adds may start anywhere before size + leading pad. PyTorch, for which all of the padding is
@@ -324,8 +348,8 @@ def _torch_pads(op: Pool, pads: tuple[int, int, int, int]) -> tuple[int, int, in
     return top, min(bottom, below), left, min(right, beside)
 
 
-def _counts_like_torch(op: Pool, x: object) -> bool:
-    return bool(op.count_pad) and _torch_pads(op, op.pads(x)) == op.pads(x)  # type: ignore[attr-defined, arg-type]
+def _counts_like_torch(op: Pool, x: TensorType) -> bool:
+    return bool(op.count_pad) and _torch_pads(op, op.pads(x)) == op.pads(x)  # type: ignore[attr-defined]
 
 
 def _uneven_average(use: Use, ceil: Code) -> Piece:
@@ -427,7 +451,7 @@ def _(op: LocalResponseNorm, use: Use) -> list[Piece]:
     size = use.argument("size")
     named = {name: use.optional(name) for name in ("alpha", "beta", "k")}
     made = call("nn.LocalResponseNorm", size, **named)
-    return [_plain("lrn", made, lambda x: call("F.local_response_norm", x, size, **named), wraps=True, trails=True)]
+    return [_plain("lrn", made, lambda x: call("F.local_response_norm", x, size, **named), trails=True)]
 
 
 @pieces.register
@@ -443,7 +467,7 @@ def _(op: Normalize, use: Use) -> list[Piece]:
 
 @pieces.register
 def _(op: Flatten, use: Use) -> list[Piece]:
-    return [_plain("flatten", call("nn.Flatten"), lambda x: call("torch.flatten", x, 1), wraps=True)]
+    return [_plain("flatten", call("nn.Flatten"), lambda x: call("torch.flatten", x, 1))]
 
 
 @pieces.register

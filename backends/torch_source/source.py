@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from cnnlang.backends.torch_source.attributes import (
     Attributes,
+    grouped,
     modules_in,
     name_in_loop,
     only_optional,
@@ -20,6 +21,7 @@ from cnnlang.backends.torch_source.chain import (
     count_uses,
     entry_names,
     ordered,
+    origin,
     positions_agree,
     sequence,
 )
@@ -30,18 +32,14 @@ from cnnlang.backends.torch_source.code import (
     Items,
     Lit,
     Local,
-    Unary,
-    Unknown,
     Var,
-    binary,
     call,
-    evaluate,
     names,
     total,
     unary,
 )
 from cnnlang.backends.torch_source.forward import ForwardWriter
-from cnnlang.backends.torch_source.layout import STEP, commented, statement
+from cnnlang.backends.torch_source.layout import Block, For, If, Line
 from cnnlang.backends.torch_source.names import is_reserved
 from cnnlang.backends.torch_source.steps import (
     Apply,
@@ -53,13 +51,15 @@ from cnnlang.backends.torch_source.steps import (
     Lowered,
     Merge,
     Path,
+    Row,
     Step,
     Val,
     child_steps,
     every,
 )
 
-BODY = STEP * 2
+
+SUPER = Local("super().__init__")
 
 
 @dataclass(eq=False)
@@ -69,11 +69,9 @@ class ClassSource:
     name: str
     base: str
     docstring: str
-    before: list[str]  # statements of __init__ before super().__init__
-    super_arguments: list[str]  # the lines of that call
-    after: list[str]
+    init: Block
     forward_parameters: list[str]
-    forward: list[str]
+    forward: Block
     used: set[str]  # names of the constructor that it reads
 
 
@@ -98,9 +96,13 @@ def written(
     """
     results = [*lowered.outputs, *lowered.heads]
     lowered.steps = pruned(lowered.steps, set(results))
+    _require_alike(lowered, results)
     uses = count_uses(lowered.steps, results)
+    lowered.reads = tuple(is_root or uses[e] > 0 for e in lowered.entries)
+    _construct_once(lowered.steps)
+    _settle_loops(lowered.steps, uses)
     noted = (lambda step: describe(step.output)) if is_root else None
-    folder = Folder(uses, census(lowered.steps), noted)
+    folder = Folder(uses, census(lowered.steps), noted, lowered.repeats)
     lowered.steps = folder.fold(lowered.steps)
     if _is_sequence(lowered, uses):
         return _sequence_class(lowered, name, describe, is_root=is_root)
@@ -142,13 +144,75 @@ def pruned(steps: Sequence[Step], live: set[Val]) -> list[Step]:
     return kept
 
 
+def _require_alike(lowered: Lowered, results: Sequence[Val]) -> None:
+    """Raise Differs where a module is for nothing in some of the instances: there the file's net does not have it."""
+    if not any(isinstance(s, Branch) for s in every(lowered.steps)):
+        return
+    for row in lowered.rows:
+        needed: set[Apply] = set()
+        _needed_in(lowered.steps, row, set(results), needed)
+        for step in every(lowered.steps):
+            if isinstance(step, Apply) and step.paths is not None and step not in needed and step.paths.has(row):
+                if row in step.rows:
+                    raise Differs
+
+
+def _needed_in(steps: Sequence[Step], row: Row, live: set[Val], needed: set[Apply]) -> None:
+    """The steps that one instance needs, each `if` decided as it does."""
+    for step in reversed(steps):
+        match step:
+            case Apply(output=output, extra=extra, inputs=inputs):
+                if output in live or any(v in live for v in extra):
+                    needed.add(step)
+                    live.update(inputs)
+            case Merge(branches=branches, output=output):
+                if output in live:
+                    live.update(end for _, end in branches)
+                    for inner, _ in reversed(branches):
+                        _needed_in(inner, row, live, needed)
+            case Branch(outputs=outputs, sides=sides, rows=parts):
+                side = 0 if row in parts[0] else 1
+                live.update(v for out, *ends in outputs if out in live and (v := ends[side]) is not None)
+                _needed_in(sides[side], row, live, needed)
+            case Loop(output=output, entry=entry, exit=exit, body=body):
+                if output in live:
+                    live.update((entry, exit))
+                    _needed_in(body, row, live, needed)
+            case Head(body=body, output=output):
+                live.add(output)
+                _needed_in(body, row, live, needed)
+            case _:
+                pass
+
+
+def _settle_loops(steps: Sequence[Step], uses: Counter[Val]) -> None:
+    """Note which loops must carry their channels; raise Differs where turns do not build on each other."""
+    loops = [s for s in every(steps) if isinstance(s, Loop)]
+    if any(uses[loop.inner] == 0 for loop in loops):
+        raise Differs
+    for loop in loops:
+        others = [c for other in loops for c in (other.iterable, *(other.carry[1:] if other.carry else ())) if other is not loop]
+        read = _needed_defines(steps, others) if loop.carry else set()
+        loop.carries = loop.carry is not None and loop.carry[0] in read
+
+
+def _construct_once(steps: Sequence[Step]) -> None:
+    """A shared module whose first use came to nothing is constructed by the next."""
+    seen: set[tuple[Row, Path]] = set()
+    for step in every(steps):
+        if isinstance(step, Apply) and step.paths is not None:
+            places = [(origin(row), step.paths[row]) for row in step.rows]
+            step.again = step.again and all(p in seen for p in places)
+            seen.update(places)
+
+
 # --- sequences ----------------------------------------------------------------------------------------------------------
 
 
 def _is_sequence(lowered: Lowered, uses: Counter[Val]) -> bool:
     if len(lowered.entries) != 1 or len(lowered.outputs) != 1 or lowered.heads:
         return False
-    return _is_chain(lowered.steps, lowered.entries[0], lowered.outputs[0], uses)
+    return lowered.reads[0] and _is_chain(lowered.steps, lowered.entries[0], lowered.outputs[0], uses)
 
 
 def _is_chain(steps: Sequence[Step], flow: Val, end: Val, uses: Counter[Val]) -> bool:
@@ -190,29 +254,25 @@ def _read_twice(steps: Sequence[Step], uses: Counter[Val]) -> bool:
 def _sequence_class(lowered: Lowered, name: str, describe: Callable[[Val], str], *, is_root: bool) -> ClassSource:
     rows = lowered.rows
     steps = [s for s in lowered.steps if not isinstance(s, Define)]
-    made = ClassSource(name, "nn.Sequential", "", [], [], [], [], [], set())
-    is_plain = all(isinstance(s, Apply) for s in steps)
+    made = ClassSource(name, "nn.Sequential", "", [], [], [], set())
     applied = [s for s in every(steps) if isinstance(s, Apply)]
-    if is_plain and all(s.modules for s in applied):
+    if all(isinstance(s, Apply) for s in steps):
         arguments = _plain_arguments(applied, describe if is_root else None)
-        made.used = _defines(lowered.steps, {n for a in arguments for n in names(a)}, made.before)
-        whole = Call(Local("super().__init__"), tuple(arguments))
-        made.super_arguments = statement("", whole, "", BODY)
+        made.used = {n for a in arguments for n in names(a)}
+        made.init = [*_defines(lowered.steps, made.used), Line("", Call(SUPER, tuple(arguments)))]
         return made
     if positions_agree(steps, rows, 0):
-        writer = ListWriter(is_begun=False)
-        writer.run(lowered.steps, BODY)
-        made.used = _used_by(writer.reads)
-        made.before = writer.lines
-        made.super_arguments = [f"{BODY}super().__init__(*layers)"]
+        lister = ListWriter(is_begun=False)
+        lister.run(lowered.steps)
+        made.used = _used_by(lister.reads)
+        made.init = [*lister.block, Line("", Call(SUPER, (Argument(Local("layers"), star=True),)))]
         return made
     attributes = Attributes(lowered.steps, [p.name for p in lowered.parameters])
     attributes.call([s for s in applied if s.paths is None])
     init = InitWriter(attributes, describe if is_root else None, with_identity=False)
-    init.run(lowered.steps, BODY)
+    init.run(lowered.steps)
     made.used = _used_by(init.reads)
-    made.super_arguments = [f"{BODY}super().__init__()"]
-    made.after = init.lines
+    made.init = [Line("", Call(SUPER, ())), *init.block]
     return made
 
 
@@ -234,16 +294,14 @@ def _used_by(reads: Iterable[Code]) -> set[str]:
     return {n for made in reads for n in names(made)}
 
 
-def _defines(steps: Sequence[Step], used: set[str], lines: list[str]) -> set[str]:
-    """The `let`s that are read, as statements; the answer is all that is read then."""
+def _defines(steps: Sequence[Step], used: set[str]) -> Block:
+    """The `let`s that are read, as statements; what they read is added to `used`."""
     kept: list[Define] = []
     for step in reversed(list(steps)):
         if isinstance(step, Define) and step.name in used:
             used |= names(step.value)
             kept.insert(0, step)
-    for define in kept:
-        lines += statement(f"{define.name} = ", define.value, "", BODY)
-    return used
+    return [Line(f"{d.name} = ", d.value) for d in kept]
 
 
 class ListWriter:
@@ -251,10 +309,10 @@ class ListWriter:
 
     def __init__(self, *, is_begun: bool) -> None:
         self.is_begun = is_begun  # the list is there
-        self.lines: list[str] = []
+        self.block: Block = []
         self.reads: list[Code] = []
 
-    def run(self, steps: Sequence[Step], indent: str) -> None:
+    def run(self, steps: Sequence[Step]) -> None:
         rest = list(steps)
         needed = _needed_defines(steps)
         while rest:
@@ -262,66 +320,65 @@ class ListWriter:
             while rest and isinstance(rest[0], Apply):
                 applied.append(rest.pop(0))  # type: ignore[arg-type]
             if applied:
-                self._append(applied, indent)
+                self._append(applied)
             if not rest:
                 break
             step = rest.pop(0)
             match step:
                 case Define(name=name, value=value) if name in needed:
                     self.reads.append(value)
-                    self.lines += statement(f"{name} = ", value, "", indent)
-                case Branch(test=test, sides=sides):
-                    self._begin(indent)
-                    self._branch(test, sides, indent)
+                    self.block.append(Line(f"{name} = ", value))
+                case Branch():
+                    self._begin()
+                    self._branch(step)
                 case Loop():
-                    self._begin(indent)
-                    self._loop(step, indent)
+                    self._begin()
+                    body = self._inside(step.body)
+                    self.block += loop_statements(step, body, self.reads)
+                    self.reads += loop_reads(step)
                 case _:
                     pass
 
-    def _begin(self, indent: str) -> None:
+    def _begin(self) -> None:
         if not self.is_begun:
-            self.lines.append(f"{indent}layers = []")
+            self.block.append(Line("layers = ", Items("[", ())))
             self.is_begun = True
 
-    def _append(self, applied: Sequence[Apply], indent: str) -> None:
+    def _append(self, applied: Sequence[Apply]) -> None:
         made = [m.made for s in applied for m in s.modules]
         self.reads += made
         if len(made) == 1 and self.is_begun:
-            self.lines += statement("", call("layers.append", made[0]), "", indent)
+            self.block.append(Line("", call("layers.append", made[0])))
             return
         head = "layers += " if self.is_begun else "layers = "
         self.is_begun = True
-        self.lines += statement(head, Items("[", tuple(compressed(made))), "", indent)
+        self.block.append(Line(head, Items("[", tuple(compressed(made)))))
 
-    def _branch(self, test: Code, sides: tuple[list[Step], list[Step]], indent: str) -> None:
-        self.reads.append(test)
-        then, otherwise = sides
-        if not any(isinstance(s, Apply | Branch | Loop) for s in then):
-            test, then, otherwise = unary("not", test), otherwise, []
-        self.lines += statement("if ", test, ":", indent)
-        self.run(then, indent + STEP)
-        if any(isinstance(s, Apply | Branch | Loop) for s in otherwise):
-            self.lines.append(f"{indent}else:")
-            self.run(otherwise, indent + STEP)
-
-    def _loop(self, step: Loop, indent: str) -> None:
+    def _inside(self, steps: Sequence[Step]) -> Block:
         inner = ListWriter(is_begun=True)
-        inner.run(step.body, indent + STEP)
-        self.lines += loop_lines(step, inner.lines, inner.reads, indent)
-        self.reads += [*inner.reads, *loop_reads(step)]
+        inner.run(steps)
+        self.reads += inner.reads
+        return inner.block
+
+    def _branch(self, step: Branch) -> None:
+        self.reads.append(step.test)
+        then, otherwise = (self._inside(side) for side in step.sides)
+        if then:
+            self.block.append(If(step.test, then, otherwise))
+        elif otherwise:
+            self.block.append(If(unary("not", step.test), otherwise, []))
 
 
-def _needed_defines(steps: Sequence[Step]) -> set[str]:
-    """Names of `let`s that something in a body reads."""
-    found: set[str] = set()
+def _needed_defines(steps: Sequence[Step], loops: Sequence[Code] | None = None) -> set[str]:
+    """Names of the constructor that something in a body reads; of its loops, what is given or all of them."""
+    found = _used_by(loops or ())
     for step in every(steps):
         match step:
             case Apply(modules=modules):
                 found |= {n for m in modules for n in names(m.made)}
             case Branch(test=test):
                 found |= names(test)
-            case Loop():
+            case Loop() if loops is None:
                 found |= _used_by(loop_reads(step))
             case _:
                 pass
@@ -335,41 +392,30 @@ def loop_reads(step: Loop) -> list[Code]:
     return [step.iterable, *(step.carry[1:] if step.carry else ())]
 
 
-def loop_lines(step: Loop, body: list[str], reads: Sequence[Code], indent: str) -> list[str]:
-    """A `for` of the constructor around the lines of its body, with the channels carried from turn to turn."""
+def loop_statements(step: Loop, body: Block, reads: Sequence[Code]) -> Block:
+    """A `for` of the constructor around its body, with the channels carried from turn to turn."""
     if not body:
         return []
-    inner = indent + STEP
-    lines: list[str] = []
+    before: Block = []
+    after: Block = []
     used = _used_by(reads)
-    body = list(body)
-    if step.carry is not None:
-        name, start, after = step.carry
-        used |= names(after)
-        lines += statement(f"{name} = ", start, "", indent)
-        growth = total([after, unary("-", Var(name))])
-        if name not in names(growth):
-            body += statement(f"{name} += ", growth, "", inner)
-        else:
-            body += statement(f"{name} = ", after, "", inner)
+    if step.carry is not None and step.carries:
+        name, start, then = step.carry
+        used |= names(then)
+        before.append(Line(f"{name} = ", start))
+        growth = total([then, unary("-", Var(name))])
+        is_growth = name in names(then) and name not in names(growth)
+        after.append(Line(f"{name} += ", growth) if is_growth else Line(f"{name} = ", then))
     target, iterable = step.target, step.iterable
+    is_idle = not set(step.targets) & used and _is_range(iterable)
     if step.own_index and step.index in used:
-        if not _targets_of(step) & used and _is_range(iterable):
+        if is_idle:
             target = step.index
         else:
-            target, iterable = f"{step.index}, {_grouped(target)}", call("enumerate", iterable)
-    elif not _targets_of(step) & used and _is_range(iterable):
+            target, iterable = f"{step.index}, {grouped(target)}", call("enumerate", iterable)
+    elif is_idle:
         target = "_"
-    lines += statement(f"for {target} in ", iterable, ":", indent)
-    return [*lines, *body]
-
-
-def _targets_of(step: Loop) -> set[str]:
-    return {part.strip(" (),") for part in step.target.split(",")} - {""}
-
-
-def _grouped(target: str) -> str:
-    return f"({target})" if "," in target and not (target.startswith("(") and target.count("(") == 1 and target.endswith(")")) else target
+    return [*before, For(target, iterable, [*body, *after])]
 
 
 def _is_range(made: Code) -> bool:
@@ -388,15 +434,14 @@ def _module_class(
     defined = [s.name for s in lowered.steps if isinstance(s, Define)]
     attributes = Attributes(lowered.steps, [*parameters, *defined])
     forward = ForwardWriter(lowered, attributes, describe, is_root=is_root)
-    forward_parameters, forward_lines = forward.write()
+    forward_parameters, forward_block = forward.write()
     init = InitWriter(attributes, None, with_identity=True)
-    init.run(lowered.steps, BODY)
-    made = ClassSource(name, "nn.Module", "", [], [f"{BODY}super().__init__()"], [], [], [], set())
-    kept = [f"{BODY}self.{own} = {n}" for n, own in attributes.needed.items() if n not in defined]
-    made.after = [*kept, *init.lines]
+    init.run(lowered.steps)
+    kept: Block = [Line(f"self.{own} = ", Local(n)) for n, own in attributes.needed.items() if n not in defined]
+    made = ClassSource(name, "nn.Module", "", [Line("", Call(SUPER, ())), *kept, *init.block], [], [], set())
     made.used = _used_by(init.reads) | set(attributes.needed)
     made.forward_parameters = forward_parameters
-    made.forward = forward_lines
+    made.forward = forward_block
     return made
 
 
@@ -409,33 +454,41 @@ class InitWriter:
         self.attributes = attributes
         self.describe = describe
         self.with_identity = with_identity  # an optional module that is left out is nn.Identity
-        self.lines: list[str] = []
+        self.block: Block = []
         self.reads: list[Code] = []
         self.opened: set[Path] = set()
         self.shape = ""
 
-    def run(self, steps: Sequence[Step], indent: str, *, is_top: bool = True, skip: set[Path] | None = None) -> None:
+    def run(self, steps: Sequence[Step], *, is_top: bool = True, skip: frozenset[Path] = frozenset()) -> None:
         needed = _needed_defines(steps) | set(self.attributes.needed)
         for step in steps:
             if is_top:
-                self._open(step, indent)
+                self._open(step)
             match step:
                 case Define(name=name, value=value) if name in needed:
                     self.reads.append(value)
-                    self.lines += statement(f"{name} = ", value, "", indent)
+                    self.block.append(Line(f"{name} = ", value))
                     if name in self.attributes.needed:
-                        self.lines.append(f"{indent}self.{self.attributes.needed[name]} = {name}")
+                        self.block.append(Line(f"self.{self.attributes.needed[name]} = ", Local(name)))
                 case Apply():
-                    self._module(step, indent, skip or set())
+                    self._module(step, skip)
                 case Branch():
-                    self._branch(step, indent)
+                    self._branch(step)
                 case Loop():
-                    self._loop(step, indent)
+                    body = self._inside(step.body, frozenset())
+                    self.block += loop_statements(step, body, self.reads)
+                    self.reads += loop_reads(step) if body else []
                 case _:
                     for inner in child_steps(step):
-                        self.run(inner, indent, is_top=False, skip=skip)
+                        self.run(inner, is_top=False, skip=skip)
 
-    def _open(self, step: Step, indent: str) -> None:
+    def _inside(self, steps: Sequence[Step], skip: frozenset[Path]) -> Block:
+        around, self.block = self.block, []
+        self.run(steps, is_top=False, skip=skip)
+        inner, self.block = self.block, around
+        return inner
+
+    def _open(self, step: Step) -> None:
         """Make the containers that a statement's modules stand in."""
         for module in modules_in([step]):
             path = static_path(module)
@@ -444,9 +497,9 @@ class InitWriter:
             for depth in range(1, len(path)):
                 if path[:depth] not in self.opened:
                     self.opened.add(path[:depth])
-                    self._assign(path[:depth], call(self.attributes.kind(path[:depth])), indent, "")
+                    self._assign(path[:depth], call(self.attributes.kind(path[:depth])), "")
 
-    def _module(self, step: Apply, indent: str, skip: set[Path]) -> None:
+    def _module(self, step: Apply, skip: frozenset[Path]) -> None:
         if step.again or (step.paths is None and not step.attribute):
             return
         made = step.modules[0].made
@@ -455,80 +508,64 @@ class InitWriter:
         if step in self.attributes.loops:
             name = name_in_loop(step, self.attributes.loops[step])
             self.reads += [name, made]
-            self.lines += commented(statement("", call("self.add_module", name, made), "", indent), comment, indent)
+            self.block.append(Line("", call("self.add_module", name, made), "", comment))
             return
         path = static_path(step)
         assert path is not None
         if path in skip:
             return
         self.reads.append(made)
-        self._assign(path, made, indent, comment)
+        self._assign(path, made, comment)
 
-    def _assign(self, path: Path, made: Code, indent: str, comment: str) -> None:
+    def _assign(self, path: Path, made: Code, comment: str) -> None:
         holder: Code = Local("self")
         for depth, part in enumerate(path[:-1]):
-            holder = self.attributes._child(holder, path[:depth], part)
+            holder = self.attributes.child(holder, path[:depth], part)
         last = path[-1]
-        kind = self.attributes.kind(path[:-1])
-        match kind:
+        match self.attributes.kind(path[:-1]):
             case "nn.ModuleList":
-                lines = statement("", call(f"{holder}.append", made), "", indent)
+                line = Line("", call(f"{holder}.append", made))
             case "nn.ModuleDict":
-                lines = statement(f"{holder}[{Lit(last)}] = ", made, "", indent)
+                line = Line(f"{holder}[{Lit(last)}] = ", made)
             case _ if last.isdigit():
-                lines = statement("", call(f"{holder}.add_module", Lit(last), made), "", indent)
+                line = Line("", call(f"{holder}.add_module", Lit(last), made))
             case _:
-                lines = statement(f"{holder}.{last} = ", made, "", indent)
-        self.lines += commented(lines, comment, indent)
+                line = Line(f"{holder}.{last} = ", made)
+        line.comment = comment
+        self.block.append(line)
 
-    def _branch(self, step: Branch, indent: str) -> None:
+    def _branch(self, step: Branch) -> None:
         optional = only_optional(step) if self.with_identity else None
-        then, otherwise = ([*modules_in(side)] for side in step.sides)
-        common = self._common(then, otherwise, indent)
+        common = self._common(*([*modules_in(side)] for side in step.sides))
         test = step.test
         if step.flag:
             self.reads.append(test)
-            self.lines += statement(f"self.{step.flag} = ", test, "", indent)
+            self.block.append(Line(f"self.{step.flag} = ", test))
             test = Local(f"self.{step.flag}")
-        sides = [step.sides[0], step.sides[1]]
-        kept = [any(self._is_written(m, common) for m in side) for side in (then, otherwise)]
-        if not any(kept):
+        then, otherwise = (self._inside(side, common) for side in step.sides)
+        if not then and not otherwise:
             return
-        if not kept[0]:
-            test, sides, kept = unary("not", test) if not isinstance(test, Local) else Unary("not", test), sides[::-1], kept[::-1]
         self.reads.append(test)
-        self.lines += statement("if ", test, ":", indent)
-        self.run(sides[0], indent + STEP, is_top=False, skip=common)
-        if kept[1]:
-            self.lines.append(f"{indent}else:")
-            self.run(sides[1], indent + STEP, is_top=False, skip=common)
-        elif optional is not None:
+        if not then:
+            test, then, otherwise = unary("not", test), otherwise, []
+        if optional is not None:
             path = static_path(optional)
             assert path is not None
-            self.lines.append(f"{indent}else:")
-            self._assign(path, call("nn.Identity"), indent + STEP, "")
+            around, self.block = self.block, []
+            self._assign(path, call("nn.Identity"), "")
+            otherwise, self.block = self.block, around
+        self.block.append(If(test, then, otherwise))
 
-    def _is_written(self, module: Apply, common: set[Path]) -> bool:
-        path = static_path(module)
-        return path is None or path not in common
-
-    def _common(self, then: Sequence[Apply], otherwise: Sequence[Apply], indent: str) -> set[Path]:
+    def _common(self, then: Sequence[Apply], otherwise: Sequence[Apply]) -> frozenset[Path]:
         """Modules that both sides make alike stand before the `if`."""
         others = {static_path(m): str(m.modules[0].made) for m in otherwise}
         found: set[Path] = set()
         for module in then:
             path = static_path(module)
             if path is not None and others.get(path) == str(module.modules[0].made):
-                self._module(module, indent, set())
+                self._module(module, frozenset())
                 found.add(path)
-        return found
-
-    def _loop(self, step: Loop, indent: str) -> None:
-        inner = InitWriter(self.attributes, self.describe, with_identity=self.with_identity)
-        inner.opened = self.opened
-        inner.run(step.body, indent + STEP, is_top=False)
-        self.lines += loop_lines(step, inner.lines, inner.reads, indent)
-        self.reads += [*inner.reads, *(loop_reads(step) if inner.lines else ())]
+        return frozenset(found)
 
 
 # --- shapes as comments ---------------------------------------------------------------------------------------------------
@@ -537,18 +574,27 @@ class InitWriter:
 class Shapes:
     """Says the shapes of a class's values: numbers where all instances agree, else in terms of what enters."""
 
-    def __init__(self, lowered: Lowered) -> None:
+    def __init__(self, lowered: Lowered, *, is_root: bool) -> None:
         self.entry = lowered.entries[0] if lowered.entries else None
+        self.rows = lowered.rows
+        self.is_root = is_root
         self.parameters = [p.name for p in lowered.parameters if p.source == "parameter"]
+        self.known = {p.name for p in lowered.parameters}
+        self.defined = {s.name for s in every(lowered.steps) if isinstance(s, Define)}
 
-    def __call__(self, val: Val) -> str:
+    def __call__(self, val: Val, *, outside: bool = False) -> str:
+        """A shape as a comment; `outside` the class only its parameters have a meaning."""
         rows = list(val.nodes.own)
+        if rows and not all(self.entry is not None and self.entry.nodes.has(r) for r in rows):
+            rows = self.rows if all(val.nodes.has(r) for r in self.rows) else []
         if not rows:
             return ""
         types = [val.type(row) for row in rows]
-        if all(t == types[0] for t in types):
+        if all(t == types[0] for t in types) and {origin(r) for r in rows} == set(self.rows):
             return str(types[0])
-        if val.channels is None or self.entry is None:
+        if val.channels is None or self.entry is None or " if " in str(val.channels):
+            return ""
+        if not names(val.channels) <= (self.known if outside else self.known | self.defined):
             return ""
         sizes = [str(types[0].batch), str(val.channels)]
         for position in range(2, types[0].rank):
@@ -563,6 +609,8 @@ class Shapes:
     def _relative(self, actual: list[object], position: int, rows: Sequence[object]) -> str | None:
         assert self.entry is not None
         letter = "HW"[position - 2]
+        if self.is_root:
+            return str(actual[0]) if all(a == actual[0] for a in actual) else None
         entering = [self.entry.type(row).shape[position] for row in rows]  # type: ignore[arg-type]
         if actual == entering:
             return letter
@@ -588,5 +636,3 @@ class Shapes:
                 return f"{letter} / {name}"
         return None
 
-
-__all__ = ["ClassSource", "Shapes", "Unknown", "Val", "binary", "evaluate", "written"]

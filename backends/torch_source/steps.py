@@ -12,7 +12,6 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from cnnlang.backends.torch_source.code import Code
 from cnnlang.ir import Node, TensorType
-from cnnlang.program import Trace
 
 T = TypeVar("T")
 
@@ -125,6 +124,7 @@ class Apply:
     extra: tuple[Val, ...] = ()
     attribute: str = ""  # what its module is called, once that is settled
     label: str = ""  # the file's name for a step without weights
+    naming: Code | None = None  # the last part of its path, as the file computes it
 
 
 @dataclass(eq=False)
@@ -154,6 +154,7 @@ class Loop:
     """A `for` whose turns are alike; `carry` is (name, at first, after each turn) where the channels change."""
 
     target: str
+    targets: tuple[str, ...]
     iterable: Code
     count: Code
     index: str
@@ -165,6 +166,7 @@ class Loop:
     rows: Sequence[Row]
     turns: dict[Row, list[Row]]
     carry: tuple[str, Code, Code] | None = None
+    carries: bool = False  # a module or what follows the loop reads the carried channels
     own_index: bool = False  # the loop needs a counter of its own wherever `index` is read
 
 
@@ -213,6 +215,7 @@ class ClassInfo:
     tensors: tuple[str, ...]
     channels: Code | None
     heads: int
+    reads: tuple[bool, ...]  # whether its forward reads what enters, and each tensor
     captured: tuple[Val, ...] = ()
 
 
@@ -247,4 +250,5 @@ class Lowered:
     outputs: list[Val]
     heads: list[Val]
     parameters: list[Parameter] = field(default_factory=list)
-    bodies: Sequence[Trace] = ()
+    repeats: set[Path] = field(default_factory=set)
+    reads: tuple[bool, ...] = ()  # whether each entry is read

@@ -34,6 +34,8 @@ class Use:
         The arguments that the file writes, by name.
     is_weighted
         Whether it owns weights that have a path.
+    is_shared
+        Whether it is applied elsewhere too, perhaps to a map of another size.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Use:
         arguments: Mapping[str, tree.Expr],
         *,
         is_weighted: bool,
+        is_shared: bool = False,
     ) -> None:
         self.lowering = lowering
         self.scope = scope
@@ -54,6 +57,7 @@ class Use:
         self.x = x
         self.arguments = arguments
         self.is_weighted = is_weighted
+        self.is_shared = is_shared
         self.helpers = lowering.compiler.helpers
 
     @property
