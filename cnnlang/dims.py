@@ -175,6 +175,19 @@ def variables(dim: Dim) -> set[str]:
     return found
 
 
+def sign(dim: Dim) -> int | None:
+    """-1, 0 or 1 where a size has that sign for all sizes from 1; None where that is not known."""
+    if isinstance(dim, int):
+        return (dim > 0) - (dim < 0)
+    if not all(isinstance(atom, Variable) for product, _ in dim.parts for atom in product):
+        return None
+    for direction in (1, -1):  # a product of variables is at least 1
+        grows = all(direction * k > 0 for product, k in dim.parts if product)
+        if grows and sum(direction * k for _, k in dim.parts) > 0:
+            return direction
+    return None
+
+
 def solve(dim: Dim, value: int, known: Mapping[str, int]) -> dict[str, int] | None:
     """The one unknown variable of a size `k*V + c` for which it equals a value; None where there is no such integer."""
     left = substitute(dim, known)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnlang.dims import Dim, Term, solve, substitute, variables
+from cnnlang.dims import Dim, Term, sign, solve, substitute, variables
 
 H, W, N = Term.variable("H"), Term.variable("W"), Term.variable("N")
 
@@ -149,6 +149,20 @@ def test_normal_forms(dim: Dim, text: str) -> None:
 def test_only_positive_integers_divide(divisor: Any) -> None:
     with pytest.raises(ValueError, match="positive integer only"):
         H // divisor
+
+
+@given(expressions, st.fixed_dictionaries({"H": st.integers(1, 400), "W": st.integers(1, 400)}))
+def test_a_sign_holds_for_all_sizes(expression: Expr, values: dict[str, Dim]) -> None:
+    known = sign(expression.value({"H": H, "W": W}))
+    assert known is None or known == sign(expression.value(values))
+
+
+@pytest.mark.parametrize(
+    ("dim", "known"),
+    [(H * H + 3, 1), (2 * H - 1, 1), (H - 1, None), (1 - 2 * H, -1), (3, 1), (0, 0), (H // 2 + 1, None), (H - W, None)],
+)
+def test_signs(dim: Dim, known: int | None) -> None:
+    assert sign(dim) == known
 
 
 def test_variables() -> None:

@@ -48,7 +48,7 @@ def assemble(definition: Definition, overrides: Mapping[str, Value], findings: F
         graph,
         inputs,
         tuple(expander.aux),
-        read_labels(sections.get("labels"), definition, graph, evaluator, findings, root),
+        read_labels(sections.get("labels"), definition, graph, evaluator, findings, root, is_note=bool(overrides)),
         read.get("train", {}),
         read.get("predict", {}),
         read.get("meta", {}),

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from cnnlang.diagnostics import Edit, Help
-from cnnlang.dims import Term
+from cnnlang.dims import Term, sign
 from cnnlang.expand.bounds import MAX_LIST, MAX_TEXT, too_large, work_of
 from cnnlang.expand.findings import Abandon, Findings
 from cnnlang.expand.number_cures import as_number, cut_lists, last_index, plain_value, step_of_one
@@ -249,8 +249,8 @@ class Evaluator:
                 return False
             both = all(is_int(v) or isinstance(v, Term) for v in (left, right))
             difference = left - right if both else None
-            if isinstance(difference, int):
-                return bool(OPERATIONS[op](difference, 0))
+            if difference is not None and (side := sign(difference)) is not None:
+                return bool(OPERATIONS[op](side, 0))
             if both:
                 help = self.names.sized(difference) if isinstance(difference, Term) else ()
                 raise self.error(f"whether {left} {op} {right} is not known", span, "E0205", help)

@@ -121,8 +121,10 @@ def read_labels(
     evaluator: Evaluator,
     findings: Findings,
     root: Path,
+    *,
+    is_note: bool = False,
 ) -> tuple[str, ...]:
-    """The names of the classes, held against the output."""
+    """The names of the classes, held against the output; none where a note says that they do not fit."""
     if not isinstance(statement, tree.Labels):
         return ()
     span = statement.value.span
@@ -143,7 +145,9 @@ def read_labels(
             span,
             notes=trail(graph.outputs[0]),
             help=_label_help(len(names), graph.outputs[0], definition),
+            is_note=is_note,
         )
+        return ()
     return tuple(names)
 
 
