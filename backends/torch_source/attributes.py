@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from cnnlang.backends.torch_source.code import Argument, Call, Code, Lit, Local, Subscript, Var, binary, names, substituted, text
+from cnnlang.backends.torch_source.build import binary, substituted, text
+from cnnlang.backends.torch_source.code import Argument, Call, Code, Lit, Local, Subscript, Var
+from cnnlang.backends.torch_source.evaluate import names
 from cnnlang.backends.torch_source.names import CONTAINER_ATTRIBUTES, MODULE_ATTRIBUTES, free, variable
 from cnnlang.backends.torch_source.steps import Apply, Branch, Differs, Loop, Path, Step, child_steps, every
 
@@ -90,7 +92,9 @@ class Attributes:
     def _call_the_nameless(self, steps: Sequence[Step]) -> None:
         """Modules without weights need an attribute too: the file's name for them, or what they are."""
         nameless = [
-            s for s in every(steps) if isinstance(s, Apply) and s.paths is None and s.function is None and not s.attribute
+            s
+            for s in every(steps)
+            if isinstance(s, Apply) and s.paths is None and s.function is None and not s.attribute
         ]
         self.call(nameless)
 
@@ -185,8 +189,9 @@ def grouped(target: str) -> str:
 def only_optional(branch: Branch) -> Apply | None:
     """The one module that an `if` applies or leaves out, if that is all it does."""
     match branch:
-        case Branch(sides=([Apply() as step], []), outputs=[(_, then, otherwise)]) | Branch(
-            sides=([], [Apply() as step]), outputs=[(_, otherwise, then)]
+        case (
+            Branch(sides=([Apply() as step], []), outputs=[(_, then, otherwise)])
+            | Branch(sides=([], [Apply() as step]), outputs=[(_, otherwise, then)])
         ):
             is_plain = step.function is None and not step.again and not step.extra and len(step.inputs) == 1
             if is_plain and then is step.output and otherwise is step.inputs[0] and static_path(step) is not None:
@@ -199,4 +204,3 @@ def modules_in(steps: Sequence[Step]) -> Iterator[Apply]:
     for step in every(steps):
         if isinstance(step, Apply) and not step.again and (step.paths is not None or step.attribute):
             yield step
-

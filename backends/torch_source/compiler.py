@@ -6,11 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 
-from cnnlang.backends.torch_source import rules
-from cnnlang.backends.torch_source.code import Code, Lit, Var, names, substituted
-from cnnlang.backends.torch_source.lower import Lowering, Scope
+from cnnlang.backends.torch_source import rules_conv, rules_merge, rules_norm, rules_pool, rules_shape
+from cnnlang.backends.torch_source.build import substituted
+from cnnlang.backends.torch_source.code import Code, Lit, Value, Var
+from cnnlang.backends.torch_source.evaluate import names
+from cnnlang.backends.torch_source.lower import Lowering
 from cnnlang.backends.torch_source.names import MODULE_NAMES, class_name, free
-from cnnlang.backends.torch_source.source import ClassSource, Shapes, written
+from cnnlang.backends.torch_source.rules import merged, pieces
+from cnnlang.backends.torch_source.scope import Scope
+from cnnlang.backends.torch_source.shapes import Shapes
+from cnnlang.backends.torch_source.source import ClassSource, written
 from cnnlang.backends.torch_source.steps import (
     Apply,
     ClassInfo,
@@ -42,10 +47,10 @@ from cnnlang.program import (
     Repeated,
     Trace,
 )
-from cnnlang.signature import Value
 from cnnlang.syntax import tree
 
 TARGET = "torch"
+FAMILIES = (rules_conv, rules_merge, rules_norm, rules_pool, rules_shape)  # importing them registers their rules
 HELPERS = frozenset({"fixed_kernel", "uneven_avg_pool2d", "Normalize", "SamePad"})
 CONSTANTS = frozenset({"LABELS", "SCALE", "MEAN", "STD", "COLOR", "RESIZE", "CROP", "INVERT"})
 
@@ -316,9 +321,7 @@ class Compiler:
             if parameter.default is not None and any(p.default is None for p in shown[i + 1 :]):
                 parameter.default, parameter.computed = None, parameter.default
         self.taken.add(name)
-        self.classes.append(
-            Made(source, [p.name if p.default is None else f"{p.name}={p.default}" for p in shown])
-        )
+        self.classes.append(Made(source, [p.name if p.default is None else f"{p.name}={p.default}" for p in shown]))
         channels = None if is_root else lowered.outputs[0].channels
         defines = {s.name: s.value for s in every(lowered.steps) if isinstance(s, Define)}
         while channels is not None and names(channels) & defines.keys():
@@ -408,4 +411,5 @@ def _visible(row: Row) -> Iterator[str]:
 
 def expressible(op: Op) -> bool:
     """Whether PyTorch has something for an operator."""
-    return op.torch is not None or rules.pieces.dispatch(type(op)) is not rules.pieces.dispatch(Op)
+    rule = merged if op.is_merge else pieces
+    return op.torch is not None or rule.dispatch(type(op)) is not rule.dispatch(Op)

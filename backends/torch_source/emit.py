@@ -37,7 +37,7 @@ def emit(program: Program) -> str:
     compiler.compile()
     parts = [_template(f"{name}.py.jinja").render().rstrip("\n") for name in sorted(compiler.helpers)]
     parts += [_class(made) for made in compiler.classes]
-    text = _template("module.py.jinja").render(
+    text: str = _template("module.py.jinja").render(
         docstring=_docstring(program),
         uses=_used("\n\n\n".join(parts)),
         constants="\n".join(_constants(program, compiler.taken)),
@@ -96,7 +96,7 @@ def _used(text: str) -> dict[str, bool]:
     return {name: name in found for name in ("torch", "F", "nn", "OrderedDict")}
 
 
-# --- the docstring ------------------------------------------------------------------------------------------------------
+# --- the docstring ----------------------------------------------------------------------------------------------------
 
 
 def _docstring(program: Program) -> str:
@@ -127,7 +127,7 @@ def _safe(line: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in escaped).rstrip()
 
 
-# --- constants ----------------------------------------------------------------------------------------------------------
+# --- constants --------------------------------------------------------------------------------------------------------
 
 
 def _constants(program: Program, taken: set[str]) -> list[str]:
@@ -171,4 +171,3 @@ def _number(key: str, value: object) -> Code:
         parts = round(1 / value) if value > 1e-9 else 0
         return Local(f"1 / {parts}") if parts > 1 and value == 1 / parts else Lit(value)
     return Lit(value)
-

@@ -8,34 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from cnnlang.backends.torch_source.attributes import Attributes, grouped, in_forward, name_in_loop, only_optional
+from cnnlang.backends.torch_source.build import call, ternary, unary
 from cnnlang.backends.torch_source.chain import count_uses
-from cnnlang.backends.torch_source.code import (
-    Argument,
-    Call,
-    Code,
-    Items,
-    Lit,
-    Local,
-    Ternary,
-    call,
-    names,
-    ternary,
-    unary,
-)
+from cnnlang.backends.torch_source.code import Argument, Call, Code, Items, Lit, Local, Ternary
+from cnnlang.backends.torch_source.evaluate import names
 from cnnlang.backends.torch_source.layout import STEP, WIDTH, Block, For, If, Line, columns
 from cnnlang.backends.torch_source.names import free, variable
-from cnnlang.backends.torch_source.steps import (
-    Apply,
-    Branch,
-    Define,
-    Head,
-    Loop,
-    Lowered,
-    Merge,
-    Step,
-    Val,
-    every,
-)
+from cnnlang.backends.torch_source.steps import Apply, Branch, Define, Head, Loop, Lowered, Merge, Step, Val, every
 
 FLOWING = ("x", "y", "z", "u", "v", "w")
 LIGHT = 45  # a branch of at most so many columns may stand inside its merge
@@ -525,4 +504,3 @@ def _all_values(steps: Sequence[Step]) -> Iterator[Val]:
                 yield from (out for out, _, _ in outputs)
             case _:
                 pass
-

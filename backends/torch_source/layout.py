@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from wcwidth import wcswidth
 
+from cnnlang.backends.torch_source.build import binary
 from cnnlang.backends.torch_source.code import (
     AND,
     OR,
@@ -21,7 +22,6 @@ from cnnlang.backends.torch_source.code import (
     Lit,
     Local,
     Ternary,
-    binary,
     closing,
 )
 
@@ -215,4 +215,3 @@ def _operands(made: Binary) -> tuple[Code, list[tuple[str, Code]]]:
         rest.insert(0, (left.op, left.right))
         left = left.left
     return left, rest
-

@@ -25,17 +25,19 @@ MODULE_ATTRIBUTES = frozenset(
     _non_persistent_buffers_set _parameters _register_load_state_dict_pre_hook _register_state_dict_hook
     _replicate_for_data_parallel _save_to_state_dict _slow_forward _state_dict_hooks _state_dict_pre_hooks _version
     _wrapped_call_impl
-    """.split()
+    """.split()  # noqa: SIM905  # a table, as dir() prints it
 )
 
 # Further attributes of the containers; a layer of such a name is kept in a plain module.
 CONTAINER_ATTRIBUTES = frozenset(
-    "append extend insert pop clear items keys update values _get_item_by_idx _get_abs_string_index".split()
+    "append extend insert pop clear items keys update values _get_item_by_idx _get_abs_string_index".split()  # noqa: SIM905
 )
 
 # Names that the emitted file uses for itself.
-MODULE_NAMES = frozenset("torch nn F OrderedDict".split())
-BUILTINS = frozenset("range zip enumerate len min max sum super getattr float self".split())
+MODULE_NAMES = frozenset({"torch", "nn", "F", "OrderedDict"})
+BUILTINS = frozenset(
+    {"range", "zip", "enumerate", "len", "min", "max", "sum", "bool", "super", "getattr", "float", "self"}
+)
 
 
 def is_reserved(segment: str) -> bool:

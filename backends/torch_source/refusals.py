@@ -6,10 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from cnnlang.backends.torch_source.compiler import TARGET, expressible
 from cnnlang.backends.torch_source.names import is_reserved
-from cnnlang.backends.torch_source.rules import merged
 from cnnlang.diagnostics import Diagnostic, Help
 from cnnlang.errors import FindingsError
-from cnnlang.ops import Op
 from cnnlang.ops.base import Weight
 from cnnlang.program import (
     Applied,
@@ -44,11 +42,7 @@ def _operators(program: Program) -> Iterator[Diagnostic]:
     for node in program.training_graph.nodes:
         if node.op.is_weight or node.op.arity == 0:
             continue
-        if node.op.is_merge:
-            known = node.op.torch is not None or merged.dispatch(type(node.op)) is not merged.dispatch(Op)
-        else:
-            known = expressible(node.op)
-        if not known:
+        if not expressible(node.op):
             yield Diagnostic(
                 "E0401",
                 f"the target `{TARGET}` has nothing for `{node.op.name}`",

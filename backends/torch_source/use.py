@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import Generic, TypeVar
 
-from cnnlang.backends.torch_source.code import Code, Items, Lit, Unknown, evaluate
+from cnnlang.backends.torch_source.code import Code, Items, Lit, Unknown, Value
+from cnnlang.backends.torch_source.evaluate import evaluate
+from cnnlang.backends.torch_source.expressions import Expressions
+from cnnlang.backends.torch_source.scope import Scope
 from cnnlang.backends.torch_source.steps import Differs, Row, Val
 from cnnlang.errors import CnnError
 from cnnlang.ir import TensorType
 from cnnlang.ops import Op
-from cnnlang.signature import Field, Value
+from cnnlang.signature import Field
 from cnnlang.syntax import tree
 
-if TYPE_CHECKING:
-    from cnnlang.backends.torch_source.lower import Lowering, Scope
-
 T = TypeVar("T")
+O_co = TypeVar("O_co", bound=Op, covariant=True)
 
 
-class Use:
+class Use(Generic[O_co]):
     """An operator's arguments, as Python says them, each held against every instance.
 
     Parameters
@@ -40,10 +41,10 @@ class Use:
 
     def __init__(
         self,
-        lowering: Lowering,
+        lowering: Expressions,
         scope: Scope,
         rows: Sequence[Row],
-        ops: Sequence[Op],
+        ops: Sequence[O_co],
         x: Val,
         arguments: Mapping[str, tree.Expr],
         *,
@@ -61,7 +62,7 @@ class Use:
         self.helpers = lowering.compiler.helpers
 
     @property
-    def op(self) -> Op:
+    def op(self) -> O_co:
         return self.ops[0]
 
     @property
@@ -77,18 +78,21 @@ class Use:
         """The height or width that comes in."""
         return self.lowering.size(self.x, axis, self.rows)
 
-    def all(self) -> list[tuple[Op, TensorType]]:
+    def all(self) -> list[tuple[O_co, TensorType]]:
         return [(op, self.x.type(row)) for op, row in zip(self.ops, self.rows, strict=True)]
 
-    def each(self, question: Callable[[Op, TensorType], T]) -> list[T]:
+    def each(self, question: Callable[[O_co, TensorType], T]) -> list[T]:
         return [question(op, x) for op, x in self.all()]
 
-    def uniform(self, question: Callable[[Op, TensorType], T], *fields: str) -> T:
+    def uniform(self, question: Callable[[O_co, TensorType], T], *fields: str) -> T:
         """What is the same in every instance.
 
         `fields` are the arguments that it depends on: a net's parameter in one of them is fixed from here on.
         """
-        first, *rest = self.each(question)
+        return self._one(self.each(question), *fields)
+
+    def _one(self, values: Sequence[T], *fields: str) -> T:
+        first, *rest = values
         if any(other != first for other in rest):
             raise Differs
         for name in fields:
@@ -123,7 +127,7 @@ class Use:
         field = self._field(name)
         if name not in self.arguments and field.same_as is not None:
             return self.argument(field.same_as)
-        return simple(Lit(self.uniform(lambda op, x: getattr(op, name), name)))
+        return simple(Lit(self._one([getattr(op, name) for op in self.ops], name)))
 
     def optional(self, name: str) -> Code | None:
         """An argument, or None where it is at its default, which is PyTorch's too."""
@@ -157,4 +161,3 @@ def simple(made: Code) -> Code:
         case Items(open="[", items=(_, _) as pair):
             return Items("(", pair)
     return made
-
