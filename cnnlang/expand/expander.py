@@ -45,6 +45,7 @@ class Expander(Steps):
         self.overrides = overrides
         self.outputs: list[tuple[str, Node]] = []
         self.aux: list[AuxHead] = []
+        self.again: list[Node] = []  # what a head gives where its shared net is applied once more, which nobody trains
         self.nesting = 0
         self.root = Scope("net", "", "")
         self.frame = Frame(Env(), Naming(""), definition.module, ABSENT, ABSENT, is_root=True)
@@ -100,7 +101,7 @@ class Expander(Steps):
         if self.failed:
             return
         needed: set[Node] = set()
-        stack = [*(n for _, n in self.outputs), *(a.node for a in self.aux)]
+        stack = [*(n for _, n in self.outputs), *(a.node for a in self.aux), *self.again]
         while stack:
             node = stack.pop()
             if node not in needed:
@@ -314,7 +315,9 @@ class Expander(Steps):
         scope.body = self.statement(statement.chain, inner)
         scope.output = inner.value
         frame.env.own[name] = inner.value
-        if not frame.replay:
+        if frame.replay:
+            self.again.append(inner.value)
+        else:
             self.aux.append(AuxHead(path, weight, inner.value))
         return (AuxMade(statement, scope, weight, inner.value),)
 
