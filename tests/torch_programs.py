@@ -396,11 +396,11 @@ net A { input x: [N, 3, 6, 6]
 net A { input x: [N, 3, 6, 6]
   group g { conv(4, 3, pad=1) * 20
     for i in range(30) { conv(3, 1) -> relu } } }""",
-    "labels, metadata and texts that try to break out": r'''
+    "labels, metadata and texts that try to break out": r"""
 net A { input x: [N, 3, 6, 6] { mean = [0.1, 0.2, 0.3], std = 0.5, color = "bgr", resize = 8, crop = 6, invert = true }
   labels ["plain", "quo\"te", "it's", "both ' and \"", "\"\"\"", "back\\slash", "{braces}", "한글", "# no comment", "\\n", "a very long label that does not fit", "emoji 🎉"]
   flatten -> dense(12)
-  meta { source = "\"\"\" + exec('1') + \"\"\"", licence = "ends with \"", citation = "back\\slash \\N{DASH} a long text that goes on and on and on, over more than a line of the docstring of the file" } }''',
+  meta { source = "\"\"\" + exec('1') + \"\"\"", licence = "ends with \"", citation = "back\\slash \\N{DASH} a long text that goes on and on and on, over more than a line of the docstring of the file" } }""",
     "a net called like a module": """
 block torch(c) { conv(c, 1) }
 block nn_(c) { conv(c, 1) }

@@ -58,9 +58,12 @@ class Grid:
         for row in self.rows:
             table.add_row(*(Text(printable(cell)) for cell in row))
         file = io.StringIO()
-        system = "standard" if color else None
         console = Console(
-            file=file, width=_total(widths), force_terminal=color, color_system=system, legacy_windows=False
+            file=file,
+            width=_total(widths),
+            force_terminal=color,
+            color_system="standard" if color else None,
+            legacy_windows=False,
         )
         console.print(table)
         return "\n".join(line.rstrip() for line in file.getvalue().rstrip("\n").split("\n"))
