@@ -1,9 +1,9 @@
 """What expanding a net gives: the typed graph, and the module tree that tells how the file says it.
 
-The module tree is a record of the expansion. A `Scope` is whatever opens a part of a weight's path; its `body` holds, in
-the order of the text, one `Trace` for each thing that the expansion did, with the syntax that asked for it and the nodes
-that came of it. Numeric backends need the graph alone; source backends walk the tree, so that a block becomes a class and
-`* 8` a loop.
+The module tree is a record of the expansion. A `Scope` is whatever opens a part of a weight's path; its `body` holds,
+in the order of the text, one `Trace` for each thing that the expansion did, with the syntax that asked for it and the
+nodes that came of it. Numeric backends need the graph alone; source backends walk the tree, so that a block becomes a
+class and `* 8` a loop.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Merged:
 class Applied:
     """A block, net or shared value applied: `scope` is the instance (the same one each time for a `shared` name).
 
-    `tensors` are the values bound to its tensor parameters, by name. For a `shared` instance applied again, `scope.body`
-    records the first use; `body` is this use's own record.
+    `tensors` are the values bound to its tensor parameters, by name. For a `shared` instance applied again,
+    `scope.body` records the first use; `body` is this use's own record.
     """
 
     step: tree.Step
@@ -214,7 +214,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InputInfo:
-    """A net's input and how pictures become it (see `cnnlang.images`). `metadata` is as written, evaluated and checked."""
+    """A net's input and how pictures become it (see `cnnlang.preprocess`): `metadata` as written, checked."""
 
     name: str
     node: Node
@@ -250,8 +250,8 @@ class Program:
         The class names; empty where there are none.
     train, predict, meta
         The sections, evaluated: declared objects and values by key; empty where the file has none.
-    source
-        The file it stands in (`root.definition.span.source` may be another, for a variant of an imported net).
+    definition
+        The net or variant as written (`root.definition` may stand in another file, for a variant of an imported net).
     """
 
     name: str

@@ -112,7 +112,8 @@ class Writer:
 
     def step(self, type: TensorType) -> tuple[str, TensorType]:
         """One line of a body, and the shape after it."""
-        kinds = "residual concat merge repeat loop if group block shared recall".split() + ["layer"] * 5
+        kinds = ["residual", "concat", "merge", "repeat", "loop", "if", "group", "block", "shared", "recall"]
+        kinds += ["layer"] * 5
         match self.draw(st.sampled_from(kinds)):
             case "residual":
                 return f"add {{ | {self.keeping(type)} | in }}", type

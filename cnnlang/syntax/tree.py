@@ -353,7 +353,7 @@ class ImportName(Tree):
 
 @dataclass(frozen=True, slots=True)
 class Import(Tree):
-    """`from "blocks.cnn" import a, b as c` (`origin` a string) or `from std.resnet import a` (`origin` a `Name` `std.resnet`)."""
+    """`from "blocks.cnn" import a, b as c`, or `from std.resnet import a`, whose `origin` is the name `std.resnet`."""
 
     origin: Constant | Name
     names: tuple[ImportName, ...]
