@@ -165,7 +165,7 @@ class Graph:
         return {n.op.path: n for n in self.nodes if isinstance(n.op, Weight)}
 
     def rewrite(self, rule: Callable[[Node], Node | None]) -> Graph:
-        """Replace nodes, inputs first: `rule` gets each node with its new inputs and answers its replacement or None."""
+        """Replace nodes, inputs first: `rule` gets a node with its new inputs and answers its replacement or None."""
         new: dict[Node, Node] = {}
         for node in self.nodes:
             inputs = tuple(new[n] for n in node.inputs)
@@ -176,7 +176,7 @@ class Graph:
         )
 
     def __str__(self) -> str:
-        """The text of the graph, one node a line: `%3 = conv(64, 7x7, stride=2, pad=3) %0 weight : [N, 64, 112, 112]`."""
+        """The text of the graph, one node a line: `%1 = conv(64, 7, stride=2) %0 conv1.weight : [N, 64, 109, 109]`."""
         lines = [f"graph {self.name} {{"]
         number: dict[Node, str] = {}
         for node in self.nodes:
