@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeGuard
 
 from cnnlang.backends.torch_source.build import binary, substituted, text
 from cnnlang.backends.torch_source.code import Argument, Call, Code, Lit, Local, Subscript, Var
@@ -81,6 +82,8 @@ class Attributes:
                     name_in_loop(step, loop)
                     self.taken |= {step.paths[row][0] for row in step.rows}
                     continue
+                if loop is not None and not step.again:
+                    raise Differs  # only one of the turns has it
                 self.taken.add(path[0])
                 for depth in range(1, len(path)):
                     listed = self.children.setdefault(path[:depth], [])
@@ -201,6 +204,18 @@ def only_optional(branch: Branch) -> Apply | None:
 
 def modules_in(steps: Sequence[Step]) -> Iterator[Apply]:
     """The steps whose modules a constructor makes, in order."""
-    for step in every(steps):
-        if isinstance(step, Apply) and not step.again and (step.paths is not None or step.attribute):
+    return filter(_makes_a_module, every(steps))
+
+
+def modules_always_in(steps: Sequence[Step]) -> Iterator[Apply]:
+    """Those of them that depend on no further condition, and that no loop makes."""
+    for step in steps:
+        if _makes_a_module(step):
             yield step
+        elif not isinstance(step, Branch | Loop):
+            for inner in child_steps(step):
+                yield from modules_always_in(inner)
+
+
+def _makes_a_module(step: Step) -> TypeGuard[Apply]:
+    return isinstance(step, Apply) and not step.again and (step.paths is not None or bool(step.attribute))

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from cnnlang.backends.torch_source.attributes import Attributes, modules_in, name_in_loop, only_optional, static_path
+from cnnlang.backends.torch_source.attributes import (
+    Attributes,
+    modules_always_in,
+    modules_in,
+    name_in_loop,
+    only_optional,
+    static_path,
+)
 from cnnlang.backends.torch_source.build import call, unary
 from cnnlang.backends.torch_source.code import Code, Lit, Local
 from cnnlang.backends.torch_source.layout import Block, If, Line
@@ -101,7 +108,7 @@ class InitWriter:
 
     def _branch(self, step: Branch) -> None:
         optional = only_optional(step) if self.with_identity else None
-        common = self._common(*([*modules_in(side)] for side in step.sides))
+        common = self._common(*([*modules_always_in(side)] for side in step.sides))
         test = step.test
         if step.flag:
             self.reads.append(test)
