@@ -45,7 +45,7 @@ def test_the_python_in_the_readme_runs() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", cwd=ROOT, check=True
     )
-    assert "11181642 1813561344 18" in done.stdout
+    assert "11181642 1813566464 18" in done.stdout
     assert "(1, 10) (64, 3, 7, 7)" in done.stdout
     assert "class ResNet18(nn.Sequential)" in done.stdout
 
