@@ -17,6 +17,7 @@ from cnnlang.errors import InputError, UsageError
 from cnnlang.interpret import bind_sizes
 from cnnlang.ir import Node
 from cnnlang.ops.base import Input
+from cnnlang.signature import is_int
 from cnnlang.weights import check_weights, expected_shapes, initialise, load_weights, save_weights
 
 if TYPE_CHECKING:
@@ -164,9 +165,14 @@ def _real(node: Node, x: Any) -> Array:
 
 
 def _what_fits(node: Node, shape: tuple[int, ...]) -> str | None:
-    """`a height of 16 or 32 would fit`, for sizes that must be multiples and are not."""
-    if len(shape) != node.type.rank:
+    """`a height of 16 or 32 would fit`, and how to lay an array out that is laid out otherwise."""
+    channels, rank = node.type.channels, node.type.rank
+    if len(shape) == rank - 1:
+        return "a batch of one is x[None]" if shape[0] == channels else None
+    if len(shape) != rank:
         return None
+    if rank == 4 and shape[3] == channels != shape[1]:
+        return "channels come before height and width: x.transpose(0, 3, 1, 2)"
     names = ("batch", "number of channels", "height", "width")
     found = []
     for name, dim, size in zip(names, node.type.shape, shape, strict=False):
@@ -194,8 +200,8 @@ def _checked_threads(threads: int | None) -> int | None:
     import numba
 
     most = vars(numba.config)["NUMBA_NUM_THREADS"]
-    if not 1 <= threads <= most:
-        msg = f"threads must be from 1 to {most} here, not {threads}"
+    if not is_int(threads) or not 1 <= threads <= most:
+        msg = f"threads must be from 1 to {most} here, not {threads!r}"
         raise UsageError(msg)
     return threads
 

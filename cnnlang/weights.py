@@ -196,7 +196,7 @@ def _shown(shape: tuple[int, ...]) -> str:
 
 
 def _did_you_mean(name: str, shape: tuple[int, ...], missing: list[str], expected: Shapes) -> str:
-    """The missing name that is most like an unexpected one and ends alike (`.weight`), those of its shape first."""
+    """The missing name most like an unexpected one that ends alike (`.weight`) or has its shape, better both."""
     if len(name) > 200:
         return ""
     stem, _, leaf = name.rpartition(".")
@@ -205,4 +205,5 @@ def _did_you_mean(name: str, shape: tuple[int, ...], missing: list[str], expecte
         close = difflib.get_close_matches(stem, stems, 1, 0.6)
         if close:
             return f" - did you mean `{alike[close[0]]}`?"
-    return ""
+    close = difflib.get_close_matches(name, [m for m in missing[:500] if tuple(expected[m]) == shape], 1, 0.6)
+    return f" - did you mean `{close[0]}`?" if close else ""

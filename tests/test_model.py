@@ -116,7 +116,13 @@ IMAGE = "input `image` is [N, 1, 8, 8], and was given"
 MISTAKES = [
     ("Small", [np.zeros((1, 1, 9, 8))], f"{IMAGE} [1, 1, 9, 8], N = 1; a height of 8 would fit"),
     ("Small", [np.zeros((1, 3, 8, 8))], f"{IMAGE} [1, 3, 8, 8], N = 1; a number of channels of 1 would fit"),
-    ("Small", [np.zeros((1, 8, 8))], f"{IMAGE} [1, 8, 8]"),
+    ("Small", [np.zeros((1, 8, 8))], f"{IMAGE} [1, 8, 8]; a batch of one is x[None]"),
+    ("Small", [np.zeros((8, 8))], f"{IMAGE} [8, 8]"),
+    (
+        "Small",
+        [np.zeros((2, 8, 8, 1))],
+        f"{IMAGE} [2, 8, 8, 1], N = 2; channels come before height and width: x.transpose(0, 3, 1, 2)",
+    ),
     ("Small", [np.zeros((0, 1, 8, 8))], f"{IMAGE} [0, 1, 8, 8]; a batch of 1 would fit"),
     ("Small", [], "Small takes 1 input, and was given 0"),
     ("Small", [np.zeros((1, 1, 8, 8))] * 2, "Small takes 1 input, and was given 2"),
