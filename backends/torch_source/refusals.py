@@ -21,6 +21,7 @@ from cnnlang.program import (
     OutputMade,
     Program,
     Repeated,
+    SharedMade,
     Trace,
 )
 from cnnlang.source import Span
@@ -68,14 +69,17 @@ def _names(program: Program) -> Iterator[Diagnostic]:
 def _segments(body: Sequence[Trace]) -> Iterator[tuple[str, Span]]:
     """Every part of a path that a record opens, and where the file says it."""
     stack: list[Trace] = list(reversed(body))
+    shared: dict[str, Span] = {}
     while stack:
         trace = stack.pop()
         match trace:
+            case SharedMade(statement=made):
+                shared[made.name.name] = made.name.span
             case Layer(step=step, node=node, name=name):
                 if name and any(isinstance(n.op, Weight) for n in node.inputs):
-                    yield from ((part, _place(step)) for part in name.split("."))
+                    yield from ((part, shared.get(name) or _place(step)) for part in name.split("."))
             case Applied(step=step, scope=scope, body=inner):
-                yield from ((part, _place(step)) for part in scope.name.split("."))
+                yield from ((part, shared.get(scope.name) or _place(step)) for part in scope.name.split("."))
                 stack.extend(reversed(inner))
             case Opened(syntax=syntax, scope=scope):
                 span = syntax.label.span if isinstance(syntax, tree.Group) else _place(syntax)

@@ -63,7 +63,11 @@ def _(op: BatchNorm, use: Use[BatchNorm]) -> list[Piece]:
 
 @pieces.register
 def _(op: GroupNorm, use: Use[GroupNorm]) -> list[Piece]:
-    made = call("nn.GroupNorm", use.argument("groups"), use.channels, eps=use.optional("eps"))
+    module = "nn.GroupNorm"
+    if any(x.elements == op.groups for op, x in use.all()):
+        use.helpers.add("GroupNorm")
+        module = "GroupNorm"
+    made = call(module, use.argument("groups"), use.channels, eps=use.optional("eps"))
     return [layer("group_norm", made, wraps=True)]
 
 
