@@ -6,6 +6,7 @@ for goes to standard output, what it says about its work to standard error.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     import click
 
+    gc.set_threshold(100_000, 50, 50)  # a command is short, and looking for cycles would be a tenth of its time
     from cnnlang.cli.group import cli
     from cnnlang.cli.output import prepare_streams
 

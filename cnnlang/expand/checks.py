@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cnnlang import analysis
@@ -17,21 +17,26 @@ from cnnlang.program import Program
 from cnnlang.signature import Value, is_int, show_short
 from cnnlang.syntax import tree
 
-FIGURES = ("params", "params_train", "macs", "depth")
+FIGURES: dict[str, Callable[[Program], Value]] = {
+    "params": lambda program: analysis.params(program.graph),
+    "params_train": analysis.params_train,
+    "macs": lambda program: analysis.macs(program.graph),
+    "depth": lambda program: analysis.depth(program.graph),
+}
 
 
 @dataclass(frozen=True)
 class CheckNames:
     """The names of a `check` section: the net's figures, and whatever its body can name."""
 
-    figures: Mapping[str, Value]
+    program: Program
     body: Names
     known: tuple[str, ...]
     findings: Findings
 
     def value_of(self, name: tree.Name) -> Value:
-        if name.name in self.figures:
-            return self.figures[name.name]
+        if name.name in FIGURES:
+            return FIGURES[name.name](self.program)
         if name.name not in self.known:
             raise self._unknown(name, f"a check knows no `{name.name}`", (*FIGURES, *self.known))
         return self.body.value_of(name)
@@ -46,7 +51,7 @@ class CheckNames:
         return self.findings.report("E0301", message, name.span, help=did_you_mean(name.name, known, name.span))
 
     def numbers(self) -> list[str]:
-        return [*self.figures, *self.body.numbers()]
+        return [*FIGURES, *self.body.numbers()]
 
     def sized(self, size: Term) -> tuple[Help, ...]:
         return self.body.sized(size)
@@ -62,15 +67,9 @@ def hold_checks(checks: tree.Check, program: Program, frame: Frame, findings: Fi
     is_note
         Whether a parameter was overridden, so that a figure of the file as it stands need not hold.
     """
-    figures: dict[str, Value] = {
-        "params": analysis.params(program.graph),
-        "params_train": analysis.params_train(program),
-        "macs": analysis.macs(program.graph),
-        "depth": analysis.depth(program.graph),
-    }
     for name, node in zip(program.graph.output_names, program.graph.outputs, strict=True):
         frame.env.own.setdefault(name, node)
-    names = CheckNames(figures, FrameNames(frame, findings), tuple(frame.env.own), findings)
+    names = CheckNames(program, FrameNames(frame, findings), tuple(frame.env.own), findings)
     evaluator = Evaluator(names, findings)
     for condition in checks.conditions:
         try:

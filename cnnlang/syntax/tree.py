@@ -5,21 +5,50 @@ Two trees are equal when they say the same; places and the way a number is writt
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any, TypeAlias, TypeVar, dataclass_transform
 
 from cnnlang.source import Span
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(field,))
+def rule(cls: type[T]) -> type[T]:
+    """A frozen dataclass whose equality is `Tree`'s: writing one for each class takes longer than reading a file."""
+    return dataclass(frozen=True, slots=True, eq=False, repr=False)(cls)
+
+
+@rule
 class Tree:
     span: Span = field(compare=False, repr=False)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self._said() == other._said()
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self._said()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self._said()))})"
+
+    def _said(self) -> tuple[Any, ...]:
+        """What the fields say; places and ways of writing say nothing."""
+        names = _said_by(type(self))  # type: ignore[arg-type]  # mypy takes the class's __hash__ for its instances'
+        return tuple(getattr(self, name) for name in names)
+
+
+@cache
+def _said_by(cls: type[Any]) -> tuple[str, ...]:
+    """The fields that say something; places and ways of writing do not."""
+    return tuple(f.name for f in fields(cls) if f.compare)
 
 
 # --- expressions ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Constant(Tree):
     """A number, string, truth value or `none`; `text` is how it was written (`60_192_808`, `5M`, `1e-3`)."""
 
@@ -27,7 +56,7 @@ class Constant(Tree):
     text: str = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Pair(Tree):
     """`5x3`: height 5, width 3."""
 
@@ -35,34 +64,34 @@ class Pair(Tree):
     width: int
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Name(Tree):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class In(Tree):
     """`in`, what entered the innermost merge, block or net."""
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class ListExpr(Tree):
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class TupleExpr(Tree):
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class DictExpr(Tree):
     """`{ face = cross_entropy, box = 0.5 * mse }`, in sections only."""
 
     entries: tuple[Entry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Unary(Tree):
     """`op` is `-`, `+` or `not`."""
 
@@ -70,13 +99,13 @@ class Unary(Tree):
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Power(Tree):
     base: Expr
     exponent: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Arithmetic(Tree):
     """`first op operand op operand ...`, one level of precedence (`+ -` or `* / // %`), from left to right."""
 
@@ -84,7 +113,7 @@ class Arithmetic(Tree):
     rest: tuple[tuple[str, Expr], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Compare(Tree):
     """A chained comparison; each op is one of `== != < <= > >= in`, `not in`."""
 
@@ -92,7 +121,7 @@ class Compare(Tree):
     rest: tuple[tuple[str, Expr], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Logic(Tree):
     """`a and b and c` or `a or b or c`."""
 
@@ -100,7 +129,7 @@ class Logic(Tree):
     operands: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Conditional(Tree):
     """`then if test else otherwise`."""
 
@@ -109,13 +138,13 @@ class Conditional(Tree):
     otherwise: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Index(Tree):
     value: Expr
     index: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Attribute(Tree):
     """`in.channels`, `logits.channels`; `value` is an `In` or a `Name`."""
 
@@ -123,13 +152,13 @@ class Attribute(Tree):
     name: Name
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Argument(Tree):
     name: Name | None
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Call(Tree):
     """`conv(6, 5x5)`; a bare `relu` has no parentheses (`parens` False) and no arguments."""
 
@@ -138,7 +167,7 @@ class Call(Tree):
     parens: bool = field(default=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Pipeline(Tree):
     """`shift(2) -> rotate(10)` as a value in a section; also `mean { | in | hflip }` (a chain of one step)."""
 
@@ -169,7 +198,7 @@ Expr: TypeAlias = (
 # --- steps ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Template(Tree):
     """A string label, `"layer{i+1}.{j}"`: literal texts and expressions in turn."""
 
@@ -179,7 +208,7 @@ class Template(Tree):
 Label: TypeAlias = Name | Template
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Branch(Tree):
     """The statements from a `|` (where `bar` points) up to the next `|` or the `}`."""
 
@@ -187,7 +216,7 @@ class Branch(Tree):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Merge(Tree):
     """`add { | a | b }`."""
 
@@ -196,7 +225,7 @@ class Merge(Tree):
     branches: tuple[Branch, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Braces(Tree):
     """`{ ... }` as a step."""
 
@@ -206,7 +235,7 @@ class Braces(Tree):
 Action: TypeAlias = Call | Merge | Braces | In
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Step(Tree):
     """`action * times as label : [shape]`; an action without parentheses may be the name of a value."""
 
@@ -216,7 +245,7 @@ class Step(Tree):
     shape: tuple[Expr, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Chain(Tree):
     """`step -> step -> ...`."""
 
@@ -226,7 +255,7 @@ class Chain(Tree):
 # --- statements -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Entry(Tree):
     """`key = value`."""
 
@@ -234,7 +263,7 @@ class Entry(Tree):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Input(Tree):
     """`input image: [N, 3, 224, 224] { mean = ... }`."""
 
@@ -243,14 +272,14 @@ class Input(Tree):
     metadata: tuple[Entry, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Labels(Tree):
     """`labels ["cat", "dog"]` or `labels "imagenet.txt"`."""
 
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class OutputItem(Tree):
     """`a` (a value's name) or `b = chain`."""
 
@@ -258,14 +287,14 @@ class OutputItem(Tree):
     chain: Chain | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Output(Tree):
     """`output a, b = chain`."""
 
     items: tuple[OutputItem, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Aux(Tree):
     """`aux head1(weight=0.3) = c2 -> ...`."""
 
@@ -274,7 +303,7 @@ class Aux(Tree):
     chain: Chain
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Section(Tree):
     """`train`, `predict` or `meta` `{ key = value ... }`."""
 
@@ -282,20 +311,20 @@ class Section(Tree):
     entries: tuple[Entry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Check(Tree):
     """`check { params == 61_706, depth == 5 }`."""
 
     conditions: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Let(Tree):
     name: Name
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Group(Tree):
     """`group features { }` or `group "layer{i+1}" { }`."""
 
@@ -303,7 +332,7 @@ class Group(Tree):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Shared(Tree):
     """`shared enc = Encoder(128)`."""
 
@@ -311,7 +340,7 @@ class Shared(Tree):
     call: Call
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class TupleTarget(Tree):
     """`(a, b)` among the names of a `for`."""
 
@@ -321,14 +350,14 @@ class TupleTarget(Tree):
 Target: TypeAlias = Name | TupleTarget
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class For(Tree):
     targets: tuple[Target, ...]
     iterable: Expr
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class If(Tree):
     """`if test { then } else { otherwise }`; `else if` is an `otherwise` of one `If`; None where there is no `else`."""
 
@@ -337,21 +366,19 @@ class If(Tree):
     otherwise: tuple[Statement, ...] | None = None
 
 
-Statement: TypeAlias = (
-    Chain | Input | Labels | Output | Aux | Section | Check | Let | Group | Shared | For | If
-)
+Statement: TypeAlias = Chain | Input | Labels | Output | Aux | Section | Check | Let | Group | Shared | For | If
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class ImportName(Tree):
     name: Name
     alias: Name | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Import(Tree):
     """`from "blocks.cnn" import a, b as c`, or `from std.resnet import a`, whose `origin` is the name `std.resnet`."""
 
@@ -359,7 +386,7 @@ class Import(Tree):
     names: tuple[ImportName, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Parameter(Tree):
     """`stride=1`, `width`, `skip: tensor`."""
 
@@ -368,21 +395,21 @@ class Parameter(Tree):
     tensor: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Block(Tree):
     name: Name
     parameters: tuple[Parameter, ...]
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Net(Tree):
     name: Name
     parameters: tuple[Parameter, ...]
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class Variant(Tree):
     """`net ResNet50 = ResNet([3, 4, 6, 3]) { check { ... } }`."""
 
@@ -394,7 +421,7 @@ class Variant(Tree):
 Item: TypeAlias = Import | Block | Net | Variant
 
 
-@dataclass(frozen=True, slots=True)
+@rule
 class File(Tree):
     version: int
     items: tuple[Item, ...]
