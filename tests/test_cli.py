@@ -609,7 +609,7 @@ def test_run_takes_several_inputs_and_shows_several_outputs(cnn: Run) -> None:
     ]
     code, out, err = cnn("run", "a.cnn", "1.csv")
     assert (code, out) == (2, "")
-    assert "net T takes 2 inputs (a, b), and 1 files were given" in err
+    assert "net T takes 2 inputs (a, b), and was given 1" in err
 
 
 @pytest.mark.usefixtures("compiled")

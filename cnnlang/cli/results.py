@@ -155,6 +155,7 @@ def _numbers(values: Array) -> str:
     shape = "x".join(map(str, values.shape))
     if not values.size:
         return f"{shape}, no numbers"
+    values = values + np.float32(0)  # -0 is printed as 0
     head = f"{shape}, from {values.min():.6g} to {values.max():.6g}, mean {values.mean():.6g}"
     if values.ndim == 1:
         rows = [values[i : i + MAX_SIDE] for i in range(0, len(values), MAX_SIDE)]

@@ -127,7 +127,7 @@ def _samples(program: Program, files: Sequence[str]) -> Iterator[tuple[str, list
     count = len(program.inputs)
     if len(files) % count:
         wanted = ", ".join(info.name for info in program.inputs)
-        msg = f"net {program.name} takes {count} inputs ({wanted}), and {len(files)} files were given"
+        msg = f"net {program.name} takes {count} inputs ({wanted}), and was given {len(files)}"
         raise UsageError(msg)
     for first in range(0, len(files), count):
         group = files[first : first + count]
