@@ -157,7 +157,8 @@ def _columns(rows: Sequence[Row]) -> list[str]:
         heads.append(_pad(row.title, title) + row.head + inner + texts[-1].rstrip() + row.closer)
     widths = [display_width(head) for head, row in zip(heads, rows, strict=True) if row.after[:1] == " "]
     if widths and max(widths) - min(widths) <= _SPREAD:
-        heads = [_pad(h, max(widths)) if row.after[:1] == " " else h for h, row in zip(heads, rows, strict=True)]
+        width = max(widths)
+        heads = [_pad(h, width) if row.after[:1] == " " else h for h, row in zip(heads, rows, strict=True)]
     return [head + row.after for head, row in zip(heads, rows, strict=True)]
 
 

@@ -14,15 +14,18 @@ WIDTH = 120
 INDENT = 2
 # A bracket that opens right of this column is broken after it, or its lines would be narrow.
 _FAR = 60
+# A line is broken at one level of its brackets a round; brackets are nested 100 deep at most.
+_MAX_ROUNDS = 200
 
 
 @dataclass(slots=True)
 class Word:
-    """A token as it is printed."""
+    """A token as it is printed; `breakable` where a line end may take the place of the space before it."""
 
     token: Token
     text: str
     space: bool
+    breakable: bool
 
 
 @dataclass(slots=True)
@@ -52,8 +55,8 @@ class _Bracket:
         The indentation of the lines in it.
     multi
         Whether lines break in it.
-    listed
-        Whether each of its entries has a line of its own, because they did not fit on one.
+    entries
+        Whether it holds entries or conditions, which commas separate as well as line ends.
     statement
         The indentation of the bodies' heads in the statement at hand, and `continued` that of its further lines.
     in_branch
@@ -61,10 +64,11 @@ class _Bracket:
     """
 
     kind: str
+    start: int
     base: int
     inner: int
     multi: bool
-    listed: bool = False
+    entries: bool = False
     statement: int = 0
     continued: int = 0
     in_branch: bool = False
@@ -94,19 +98,26 @@ class Layout:
         self.spacing = spacing
         self.pieces = list(_arrows_first(_pieces(source, tokens)))
         self.partners = _partners(self.pieces)
+        # The kind of each token, or for a comment of what follows it.
+        self.following = [piece.token.kind for piece in self.pieces]
+        for index in range(len(self.pieces) - 2, -1, -1):
+            if self.following[index] == COMMENT:
+                self.following[index] = self.following[index + 1]
         self.exploded: set[int] = set()
         self.broken: set[int] = set()
 
     def lines(self) -> list[Line]:
         """All lines, broken where they are too long."""
-        while True:
-            lines = self.build()
+        lines = self.build()
+        for _ in range(_MAX_ROUNDS):
             known = len(self.exploded) + len(self.broken)
             for line in lines:
                 if line.words and display_width(line.code) > WIDTH:
                     self.shorten(line)
             if len(self.exploded) + len(self.broken) == known:
-                return lines
+                break
+            lines = self.build()
+        return lines
 
     # --- one round ----------------------------------------------------------------------------------------------------
 
@@ -114,7 +125,7 @@ class Layout:
         lines: list[Line] = []
         line = Line(0)
         column = 0
-        brackets = [_Bracket("{", 0, 0, True)]
+        brackets = [_Bracket("{", -1, 0, 0, True)]
         previous: Token | None = None
         pieces = self.pieces
         for index, piece in enumerate(pieces):
@@ -137,7 +148,9 @@ class Layout:
             if line.words:
                 space = self.spacing.apart(line.words[-1].token, token, brackets[-1].kind)
             text = self.text(token)
-            line.words.append(Word(token, text, space))
+            # Outside of brackets a line end would end the statement; but an arrow begins a line.
+            separated = bool(line.words) and line.words[-1].token.kind == "," and brackets[-1].entries
+            line.words.append(Word(token, text, space, space and (brackets[-1].kind != "{" or separated)))
             column += space + display_width(text)
             if kind in OPENERS:
                 brackets.append(self.opened(index, line, column))
@@ -152,32 +165,36 @@ class Layout:
         token = self.pieces[index].token
         base = line.indent + INDENT * (line.words[0].token.kind == "|")
         if token.kind == "{":
-            entries = token.start in self.exploded and token.start in self.spacing.entry_braces
+            entries = token.start in self.spacing.entry_braces
             inside = self.source.text[token.start : self.partners[token.start]]
             multi = "\n" in inside or token.start in self.exploded
-            return _Bracket("{", base, base + INDENT, multi, entries)
+            return _Bracket("{", token.start, base, base + INDENT, multi, entries)
         following = self.pieces[index + 1]
-        at_end = following.breaks or following.token.kind == COMMENT or following.token.start in self.broken
-        return _Bracket(token.kind, base, base + INDENT if at_end else column, True)
+        at_end = following.token.kind == COMMENT or self.begins_line(following)
+        return _Bracket(token.kind, token.start, base, base + INDENT if at_end else column, True)
 
     def is_dropped(self, index: int, bracket: _Bracket) -> bool:
         """Whether a comma is left out: a line end separates as well, and nothing follows the last."""
         comma = self.pieces[index].token
         following = self.pieces[index + 1]
         if bracket.kind == "{":
-            return bracket.listed or following.token.kind in ("}", COMMENT) or following.breaks > 0
+            exploded = bracket.entries and bracket.start in self.exploded
+            return exploded or following.token.kind in ("}", COMMENT) or self.begins_line(following)
         if comma.start in self.spacing.tuple_commas:
             return False
-        return following.token.kind in CLOSERS and not following.breaks and following.token.start not in self.broken
+        return following.token.kind in CLOSERS and not self.begins_line(following)
+
+    def begins_line(self, piece: _Piece) -> bool:
+        return piece.breaks > 0 or piece.token.start in self.broken
 
     def breaks(self, index: int, previous: Token, bracket: _Bracket) -> int:
         """How many line ends stand before a token: no, one, or two, which is a blank line."""
         piece = self.pieces[index]
         kind, author = piece.token.kind, piece.breaks
+        if previous.kind == COMMENT:
+            return 1 if bracket.kind != "{" or kind in ("->", "else", "}") else max(author, 1)
         if kind == COMMENT:
             return author if previous.kind != "{" else min(author, 1)
-        if previous.kind == COMMENT:
-            return 1 if kind in ("->", "else", *CLOSERS) else max(author, 1)
         if piece.token.start in self.broken:
             return 1
         if bracket.kind != "{":
@@ -192,7 +209,7 @@ class Layout:
             return max(author, 1) if bracket.multi else 0
         if kind == "->":
             return min(author, 1)
-        if bracket.listed and self.pieces[index - 1].token.kind == ",":
+        if bracket.entries and bracket.start in self.exploded and self.pieces[index - 1].token.kind == ",":
             return 1
         return author
 
@@ -200,10 +217,7 @@ class Layout:
         """How far the line that a token begins is indented."""
         bracket = brackets[-1]
         kind = self.pieces[index].token.kind
-        ahead = index
-        while self.pieces[ahead].token.kind == COMMENT and ahead + 1 < len(self.pieces):
-            ahead += 1
-        following = self.pieces[ahead].token.kind
+        following = self.following[index]
         if kind in CLOSERS:
             return bracket.base
         if bracket.kind != "{":
@@ -227,72 +241,81 @@ class Layout:
 
     def shorten(self, line: Line) -> None:
         """Break a line: at its braces, else before its arrows, else after its commas, else at any space in brackets."""
-        depth = 0
-        braces: list[int] = []
+        words = line.words
+        ends = _columns(line)
+        openers: list[int] = []
+        # For each word the one that opens the innermost bracket around it, if that is on the line.
+        around: list[int | None] = []
+        braces: list[tuple[int, int]] = []
         arrows: list[int] = []
         commas: dict[int, list[int]] = {}
         spaces: dict[int, list[int]] = {}
-        openers: list[int] = []
-        for index, word in enumerate(line.words):
+        depth = 0
+        for index, word in enumerate(words):
             kind = word.token.kind
             if kind in CLOSERS:
                 depth -= 1
                 if openers:
                     opener = openers.pop()
-                    if kind == "}" and not openers and index > opener + 1:
-                        braces.append(line.words[opener].token.start)
-            if index and word.space:
-                if kind == "->" and not openers:
-                    arrows.append(index)
-                elif line.words[index - 1].token.kind == ",":
-                    commas.setdefault(depth, []).append(index)
-                elif openers or line.depth:
-                    spaces.setdefault(depth, []).append(index)
+                    if kind == "}" and index > opener + 1:
+                        braces.append((opener, index))
+            around.append(openers[-1] if openers else None)
+            if kind == "->" and index and not openers:
+                arrows.append(index)
+            elif word.breakable:
+                places = commas if words[index - 1].token.kind == "," else spaces
+                places.setdefault(depth, []).append(index)
             if kind in OPENERS:
                 depth += 1
                 openers.append(index)
         if braces:
-            self.exploded.add(braces[0])
-        elif arrows:
-            self.fill(line, arrows, line.indent if line.words[0].token.kind == "->" else line.indent + INDENT)
-        else:
-            for candidates in [commas[d] for d in sorted(commas)] + [spaces[d] for d in sorted(spaces)]:
-                if self.fill_bracket(line, candidates):
-                    return
+            # The first goes, and what is in it goes with it where it will not fit either.
+            first = min(braces)
+            open_to, room = [first[1]], WIDTH - line.indent
+            self.exploded.add(words[first[0]].token.start)
+            for opener, closer in sorted(braces)[1:]:
+                while open_to and opener > open_to[-1]:
+                    open_to.pop()
+                if open_to and ends[closer] - ends[opener] > room - INDENT * len(open_to):
+                    self.exploded.add(words[opener].token.start)
+                    open_to.append(closer)
+            return
+        if arrows and self.fill(line, ends, arrows, line.indent + INDENT * (words[0].token.kind != "->")):
+            return
+        for candidates in [commas[d] for d in sorted(commas)] + [spaces[d] for d in sorted(spaces)]:
+            if self.fill_bracket(line, ends, around, candidates):
+                return
 
-    def fill(self, line: Line, candidates: Sequence[int], indent: int) -> bool:
-        """Break before as few of some words as needed."""
-        ends = _columns(line)
+    def fill(self, line: Line, ends: Sequence[int], candidates: Sequence[int], indent: int) -> bool:
+        """Break before some words, as few as needed; whether that changes anything."""
+        allowed = set(candidates)
         shift = 0
         last: int | None = None
-        allowed = set(candidates)
         changed = False
-        for index in range(len(line.words)):
+        for index, end in enumerate(ends):
             if index in allowed:
                 last = index
-            if ends[index] - shift > WIDTH and last is not None:
+            if end - shift > WIDTH and last is not None:
                 self.broken.add(line.words[last].token.start)
                 changed = True
-                start = ends[last] - display_width(line.words[last].text)
-                shift = start - indent
+                shift = ends[last] - display_width(line.words[last].text) - indent
                 last = None
         return changed
 
-    def fill_bracket(self, line: Line, candidates: Sequence[int]) -> bool:
+    def fill_bracket(
+        self, line: Line, ends: Sequence[int], around: Sequence[int | None], candidates: Sequence[int]
+    ) -> bool:
         """Break inside a bracket; one that opens far right is broken after its opener too."""
-        opener = _opener(line, candidates[0])
+        opener = around[candidates[0]]
+        inside = [i for i in candidates if around[i] == opener]
         if opener is None:
-            return self.fill(line, candidates, line.indent)
-        column = _columns(line)[opener]
-        word = line.words[opener].token
-        if column > _FAR and opener + 1 < len(line.words) and word.kind != "{":
+            return self.fill(line, ends, inside, line.indent)
+        column = ends[opener]
+        if column > _FAR and opener + 1 < len(line.words):
             self.broken.add(line.words[opener + 1].token.start)
-            self.broken.add(self.partners[word.start])
+            self.broken.add(self.partners[line.words[opener].token.start])
             return True
-        if word.kind == "{":
-            return False
-        inside = [i for i in candidates if _opener(line, i) == opener]
-        return self.fill(line, inside, column)
+        return self.fill(line, ends, inside, column)
 
 
 def _columns(line: Line) -> list[int]:
@@ -303,20 +326,6 @@ def _columns(line: Line) -> list[int]:
         column += word.space + display_width(word.text)
         columns.append(column)
     return columns
-
-
-def _opener(line: Line, index: int) -> int | None:
-    """The word of the line that opens the innermost bracket around a word."""
-    depth = 0
-    for i in range(index - 1, -1, -1):
-        kind = line.words[i].token.kind
-        if kind in CLOSERS:
-            depth += 1
-        elif kind in OPENERS:
-            if depth == 0:
-                return i
-            depth -= 1
-    return None
 
 
 def _pieces(source: Source, tokens: Sequence[Token]) -> Iterator[_Piece]:
