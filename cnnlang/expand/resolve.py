@@ -14,7 +14,7 @@ from cnnlang.expand.evaluate import FUNCTIONS
 from cnnlang.expand.findings import Abandon, Findings
 from cnnlang.expand.foreign_steps import foreign_step
 from cnnlang.expand.modules import Definition, Module
-from cnnlang.expand.names import Known, Names
+from cnnlang.expand.names import Known, Mentions, Names
 from cnnlang.expand.removal import at, end_of, remove_item, remove_statement, top_of
 from cnnlang.expand.resolve_steps import ChainResolver
 from cnnlang.expand.suggest import did_you_mean
@@ -139,25 +139,31 @@ class Resolver(ChainResolver):
         text = name.name
         taken = names.find(text)
         if taken is not None and text not in self.rebindable:
-            self._taken(name, kind, f"`{text}` is bound already, at {taken.span}", names, rebinds=True)
+            self._taken(name, kind, f"`{text}` is bound already, at {taken.span}", names, by, rebinds=True)
         elif text in self.module.definitions or text in self.module.imported:
             found = self.module.definitions.get(text)
-            self._taken(name, kind, f"`{text}` is the name of a {found.noun if found else 'block'}", names)
+            self._taken(name, kind, f"`{text}` is the name of a {found.noun if found else 'block'}", names, by)
         elif text in OPERATORS:
-            self._taken(name, kind, f"`{text}` is the name of an operator", names)
+            self._taken(name, kind, f"`{text}` is the name of an operator", names, by)
         elif text in FUNCTIONS:
-            self._taken(name, kind, f"`{text}` is the name of a function", names)
+            self._taken(name, kind, f"`{text}` is the name of a function", names, by)
         known = Known(kind, name.span, by, counts_as_used)
         names.own[text] = known
         self.declared.append((text, known))
 
-    def _taken(self, name: tree.Name, kind: str, why: str, names: Names, *, rebinds: bool = False) -> None:
+    def _taken(
+        self, name: tree.Name, kind: str, why: str, names: Names, by: tree.Tree, *, rebinds: bool = False
+    ) -> None:
         """Report a name that is taken; the cure renames it here and wherever it then means this one."""
         number = 1
         while self._is_taken(fresh := f"{name.name}_{number}", names):
             number += 1
         steps = rebinds and kind in ("tensor", "shared")
         places = [name.span, *self.mentions.uses(name.name, name.span.end, self.ends, steps=steps)]
+        if isinstance(by, tree.Parameter):
+            calls = Mentions(self.module.file).calls.get(self.definition.name.name, ())
+            given = [a.name for call in calls for a in call.arguments if a.name is not None]
+            places += [key.span for key in given if key.name == name.name]
         self.findings.report(
             "E0306",
             f"{why}; a name cannot be bound again or hidden",
