@@ -72,7 +72,7 @@ class Table:
 def load() -> Table:
     """The tables of the shipped grammar."""
     grammar = GRAMMAR.read_text(encoding="utf-8")
-    data = json.loads(TABLE.read_text(encoding="utf-8")) if TABLE.exists() else {}
+    data = stored()
     if data.get("grammar") != digest(grammar):
         data = generate(grammar)
     symbols = data["symbols"]
@@ -83,6 +83,15 @@ def load() -> Table:
         states=tuple({symbols[s]: to for s, to in zip(row[::2], row[1::2], strict=True)} for row in data["states"]),
         starts={name: (first, last) for name, (first, last) in data["starts"].items()},
     )
+
+
+def stored() -> dict[str, Any]:
+    """What `cnn.table` holds; nothing where it is missing or cut short."""
+    try:
+        data = json.loads(TABLE.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def digest(grammar: str) -> str:
