@@ -423,9 +423,11 @@ class Expander(Steps):
         traces = self.body(sides[0] if taken else sides[1] or (), inner) if taken or sides[1] else ()
         frame.value = inner.value
         left, right = counted(sides[0], frame.module), counted(sides[1], frame.module)
+        is_fixed = all(frame.env.is_outermost(p.name) for p in walk(statement.test) if isinstance(p, tree.Name))
         for key in left | right:
             if left[key] != right[key]:
-                frame.naming.conditional.setdefault(key[0], statement.span)
+                known = frame.naming.conditional.setdefault(key[0], {})
+                known[statement.span] = known.get(statement.span, True) and is_fixed
         return (Chosen(statement, taken, traces, entry, frame.value),)
 
 

@@ -75,6 +75,15 @@ class Env:
             env = env.outer
         return None
 
+    def is_outermost(self, name: str) -> bool:
+        """Whether no loop, branch or braces bind a name."""
+        env = self
+        while env.outer is not None:
+            if name in env.own:
+                return False
+            env = env.outer
+        return True
+
     def numbers(self) -> list[str]:
         """The names in sight that stand for a compile-time value, innermost first."""
         names: dict[str, Binding] = {}
@@ -91,7 +100,8 @@ class Naming:
 
     path: str
     counts: Counter[str] = field(default_factory=Counter)
-    conditional: dict[str, Span] = field(default_factory=dict)  # kinds whose count depends on an `if`
+    conditional: dict[str, dict[Span, bool]] = field(default_factory=dict)  # the `if`s that a kind's count depends on:
+    # whether each is decided alike in every turn of a loop around it
 
     def inside(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name

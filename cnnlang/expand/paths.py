@@ -15,6 +15,7 @@ from cnnlang.ops import OPERATORS
 from cnnlang.ops.base import Op
 from cnnlang.source import Span
 from cnnlang.syntax import tree
+from cnnlang.syntax.walk import walk
 
 SEGMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+")
 REPEAT = "repeat"
@@ -126,22 +127,39 @@ def automatic(kind: str, frame: Frame, step: tree.Step, findings: Findings) -> s
     naming = frame.naming
     naming.counts[kind] += 1
     name = f"{kind}{naming.counts[kind]}"
-    if step.label is None and kind in naming.conditional and not frame.replay:
-        last = step.times.span if step.times is not None else step.action.span
-        end = (
-            step.span.end
-            if step.shape is None
-            else step.span.source.text.rindex(":", last.end, step.shape[0].span.start)
-        )
-        cure = Edit(at(step.span, len(step.span.source.text[:end].rstrip())), f' as "{name}"')
+    # An `if` around the step itself is one before it in the earlier turns of a loop: they all have the step, or none.
+    deciding = (
+        test for test, is_fixed in naming.conditional.get(kind, {}).items() if not (is_fixed and _holds(test, step))
+    )
+    if step.label is None and not frame.replay and (test := next(deciding, None)) is not None:
         findings.report(
             "W0504",
             f"the name `{name}` depends on an `if` before it",
             frame.place(step.action.span),
-            notes=(f"the `if` at {naming.conditional[kind]} makes a `{kind}` or does not",),
-            help=(Help("give it a name of its own with `as`, so that its weights keep their path", (cure,)),),
+            notes=(f"the `if` at {test} makes a `{kind}` or does not",),
+            help=(_own_name(step, kind, name, frame.module),),
         )
     return name
+
+
+def _holds(outer: Span, step: tree.Step) -> bool:
+    return outer.source is step.span.source and outer.start <= step.span.start and step.span.end <= outer.end
+
+
+def _own_name(step: tree.Step, kind: str, name: str, module: Module) -> Help:
+    """The cure for an automatic name: a label, which in a loop needs the loop's variable."""
+    text = step.span.source.text
+    last = step.times.span if step.times is not None else step.action.span
+    end = step.span.end if step.shape is None else text.rindex(":", last.end, step.shape[0].span.start)
+    words = "give it a name of its own with `as`, so that its weights keep their path"
+    match [part for part in walk(module.file) if isinstance(part, tree.For) and _holds(part.span, step)]:
+        case []:
+            label = name
+        case [tree.For(targets=[tree.Name(name=target)], iterable=tree.Call(name=tree.Name(name="range")))]:
+            label = f"{kind}_{{{target}}}"
+        case _:
+            return Help(f"{words}, with the loops' variables in it")
+    return Help(words, (Edit(at(step.span, len(text[:end].rstrip())), f' as "{label}"'),))
 
 
 def counted(
