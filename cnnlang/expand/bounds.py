@@ -9,8 +9,8 @@ MAX_LIST = 100_000
 MAX_TEXT = 10_000
 MAX_NUMBERS = 1_000_000  # in one value, each list counted wherever it stands
 MAX_DEPTH = 100  # lists in lists
-MAX_WORK = 20_000_000  # items handled; a step of evaluation counts for ten
-MAX_FACTORS = 64  # of a symbolic size, and parts of it
+MAX_WORK = 10_000_000  # items handled; a step of evaluation counts for ten
+MAX_PARTS = 1000  # of a symbolic size
 
 INTEGER = range(-(2**63), 2**63)
 
@@ -49,24 +49,27 @@ def too_large(value: Value) -> str:
                 return f"lists are nested at most {MAX_DEPTH} deep"
             if numbers > MAX_NUMBERS:
                 return f"a list holds at most {MAX_NUMBERS:_} numbers in all, and this one {numbers:_}"
-    return "too many factors in a symbolic size" if isinstance(value, Term) and factors(value) > MAX_FACTORS else ""
+    if isinstance(value, Term) and too_long(value):
+        return f"a symbolic size has at most {MAX_PARTS:_} parts"
+    return ""
 
 
-def factors(term: Term) -> int:
-    """The parts of a symbolic size, or the factors of its longest product, whichever is more."""
-    return max(len(term.parts), *(len(product) for product, _ in term.parts), _floors(term))
-
-
-def _floors(term: Term) -> int:
-    """How deep divisions stand in divisions."""
-    depth = 0
-    terms = [term]
-    while terms and depth <= MAX_FACTORS:
-        terms = [a.term for t in terms for product, _ in t.parts for a in product if isinstance(a, Floor)]
-        depth += 1
-    return depth
+def too_long(size: Term) -> bool:
+    """Whether a symbolic size has more than `MAX_PARTS` parts, what stands in its divisions counted each time."""
+    count = 0
+    terms = [size]
+    while terms and count <= MAX_PARTS:
+        term = terms.pop()
+        for product, _ in term.parts:
+            count += 1 + len(product)
+            terms += [atom.term for atom in product if isinstance(atom, Floor)]
+    return count > MAX_PARTS
 
 
 def work_of(value: Value) -> int:
     """The items that handling a value takes."""
-    return len(value) if isinstance(value, list | tuple) else 1
+    if not isinstance(value, list | tuple):
+        return 1
+    if any(isinstance(item, list | tuple) for item in value):
+        return extent(value, {})[0]
+    return len(value)

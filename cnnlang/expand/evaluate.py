@@ -12,7 +12,7 @@ from typing import Protocol
 
 from cnnlang.diagnostics import Edit, Help
 from cnnlang.dims import Term, sign
-from cnnlang.expand.bounds import MAX_LIST, MAX_TEXT, too_large, work_of
+from cnnlang.expand.bounds import INTEGER, MAX_LIST, MAX_TEXT, too_large, work_of
 from cnnlang.expand.findings import Abandon, Findings
 from cnnlang.expand.number_cures import as_number, cut_lists, last_index, plain_value, step_of_one
 from cnnlang.expand.suggest import did_you_mean
@@ -194,6 +194,11 @@ class Evaluator:
 
     def _operate(self, op: str, left: Value, right: Value, first: tree.Expr, operand: tree.Expr) -> Value:
         """`left op right`; `first` is where the left side begins, `operand` is the right side."""
+        self.findings.work(10, operand.span)
+        if type(left) is int and type(right) is int and op in ("+", "-", "*"):
+            result = OPERATIONS[op](left, right)
+            if result in INTEGER:
+                return result
         span = first.span.to(operand.span)
         for value, expr in ((left, first), (right, operand)):
             if isinstance(value, bool) or value is None:

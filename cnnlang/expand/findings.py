@@ -13,6 +13,7 @@ from cnnlang.source import Source, Span
 
 MAX_ERRORS = 20  # that are shown
 MAX_LINTS = 100
+MAX_MESSAGE = 400  # characters
 MAX_FOUND = 100  # errors after which nobody looks for more: the cure of each takes time to find
 
 # Lints on what nobody uses. Next to an error they may be its consequence, so they wait until it is mended.
@@ -21,6 +22,10 @@ WAITING = frozenset({"W0501", "W0502", "W0508", "W0509"})
 
 class Abandon(Exception):
     """What was being expanded cannot go on; the reason has been reported."""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 3] + "..."
 
 
 class Enough(Exception):
@@ -35,6 +40,7 @@ class Findings:
         self._errors = 0
         self.reported = 0  # errors, each time that one is reported
         self._work = 0
+        self.steps = 0  # of expansion
         self.loops = 0  # how many loops the expansion is in now
 
     def work(self, amount: int, span: Span) -> None:
@@ -53,6 +59,9 @@ class Findings:
 
     def add(self, diagnostic: Diagnostic) -> None:
         self.reported += diagnostic.is_error
+        if len(diagnostic.message) > MAX_MESSAGE or any(len(h.text) > MAX_MESSAGE for h in diagnostic.help):
+            help = tuple(replace(h, text=_cut(h.text)) for h in diagnostic.help)
+            diagnostic = replace(diagnostic, message=_cut(diagnostic.message), help=help)
         span = diagnostic.span
         place = (id(span.source), span.start, span.end) if span else (0, 0, 0)
         key = (diagnostic.code, *place)

@@ -157,6 +157,8 @@ class FrameNames:
             return found.value
         if found is None and name.name == "N":
             return Term.variable("N")
+        if found is UNKNOWN:
+            raise Abandon
         raise self._missing(name)
 
     def attribute_of(self, attribute: tree.Attribute) -> Value:

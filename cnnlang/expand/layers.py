@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from cnnlang.diagnostics import Help
@@ -11,7 +11,8 @@ from cnnlang.dims import Dim, Term
 from cnnlang.errors import OperatorError
 from cnnlang.expand import cures
 from cnnlang.expand.arguments import Callee, evaluated, match_arguments
-from cnnlang.expand.findings import Abandon, Findings
+from cnnlang.expand.bounds import MAX_PARTS, too_long
+from cnnlang.expand.findings import Abandon, Enough, Findings
 from cnnlang.expand.flow_cures import missing_flow, sized
 from cnnlang.expand.frames import ABSENT, UNKNOWN, Frame
 from cnnlang.expand.paths import Paths, automatic, label_path
@@ -26,10 +27,18 @@ from cnnlang.source import Span
 from cnnlang.syntax import tree
 
 MAX_STEPS = 1_000_000
+LAYER_STEPS = 5  # what a layer counts for among them
 MAX_LAYERS = 100_000
 MAX_ELEMENTS = 2**40
 
 Traces = tuple[Trace, ...]
+
+
+def _key(value: Value) -> object | None:
+    """What two equal values of one type share, for simple values and pairs of them; None for others."""
+    if isinstance(value, tuple):
+        return (*map(type, value), value) if all(isinstance(v, int) for v in value) else None
+    return (type(value), value) if isinstance(value, int | float | str | None) else None
 
 
 class LimitReached(Exception):
@@ -59,8 +68,8 @@ class Layers(ABC):
         self.inputs: list[tuple[tree.Input, Node]] = []
         self.weights: dict[str, Node] = {}
         self.made: list[Node] = []
+        self._operators: dict[tuple[object, ...], Op] = {}  # by the call and the values of its arguments
         self.parameters: Dim = 0
-        self.steps = 0
 
     @property
     def failed(self) -> bool:
@@ -80,9 +89,13 @@ class Layers(ABC):
             self.findings.loops -= 1
 
     def _tick(self, span: Span, frame: Frame, count: int = 1) -> None:
-        self.steps += count
-        if self.steps > MAX_STEPS:
-            self._limit(f"expanding takes more than {MAX_STEPS:_} steps", span, frame)
+        """Count steps, over all nets of the file; beyond the limit all work ends."""
+        self.findings.steps += count
+        if self.findings.steps > MAX_STEPS:
+            help = (Help("make the nets smaller, or divide the file"),)
+            message = f"expanding takes more than {MAX_STEPS:_} steps"
+            self.findings.report("E0311", message, frame.place(span), help=help)
+            raise Enough
 
     def _limit(self, message: str, span: Span, frame: Frame, cure: str = "make the net smaller") -> None:
         self.findings.report("E0311", message, frame.place(span), help=(Help(cure),))
@@ -92,6 +105,21 @@ class Layers(ABC):
         """The operator with its arguments, each error put where the argument stands."""
         bound = match_arguments(call.arguments, Callee.of_declared(cls), call.span, self.findings)
         values = evaluated(bound, frame.evaluator(self.findings).evaluate)
+        key = (id(call), *(_key(value) for value in values.values()))
+        if None not in key:
+            if key not in self._operators:
+                self._operators[key] = self._new_operator(call, cls, bound, values, frame)
+            return self._operators[key]
+        return self._new_operator(call, cls, bound, values, frame)
+
+    def _new_operator(
+        self,
+        call: tree.Call | tree.Merge,
+        cls: type[Op],
+        bound: Mapping[str, tree.Argument],
+        values: Mapping[str, Value],
+        frame: Frame,
+    ) -> Op:
         wrong = [self._refused(cls, name, value, call, frame) for name, value in values.items()]
         for reported in wrong:
             if reported is not None:
@@ -105,15 +133,16 @@ class Layers(ABC):
         self, cls: type[Op], name: str, value: Value, call: tree.Call | tree.Merge, frame: Frame
     ) -> Abandon | None:
         """Report a value that an argument cannot have, whatever the others are."""
-        place = frame.place(cures.argument_span(call, name))
+        place = cures.argument_span
         if isinstance(value, Term):
             message = f"`{name}` must be a number, and {value} is symbolic"
-            return self.findings.report("E0205", message, place, help=sized(value, [s for s, _ in self.inputs]))
+            help = sized(value, [s for s, _ in self.inputs])
+            return self.findings.report("E0205", message, frame.place(place(call, name)), help=help)
         try:
             cls.form(next(f for f in cls.fields() if f.name == name), value)
         except OperatorError as error:
             help = cures.refused_value(error, call, value, frame.value)
-            return self.findings.report(error.code, error.message, place, help=help)
+            return self.findings.report(error.code, error.message, frame.place(place(call, name)), help=help)
         return None
 
     def _rejected(
@@ -179,6 +208,7 @@ class Layers(ABC):
 
     def _made(self, node: Node, span: Span, frame: Frame) -> None:
         self.made.append(node)
+        self._tick(span, frame, LAYER_STEPS)
         if len(self.made) > MAX_LAYERS:
             self._limit(f"a net has at most {MAX_LAYERS:_} layers", span, frame)
         frame.value = node
@@ -212,7 +242,11 @@ class Layers(ABC):
     def _check_elements(self, shape: tuple[Dim, ...], span: Span, frame: Frame) -> None:
         count = 1
         for dim in shape[1:]:
-            count *= dim if isinstance(dim, int) else 1
+            if isinstance(dim, int):
+                count *= dim
+            elif too_long(dim):
+                cure = "declare the input's size as numbers, or as a multiple such as 16*H"
+                self._limit(f"a size of this map is a formula with more than {MAX_PARTS:_} parts", span, frame, cure)
         if count > MAX_ELEMENTS:
             sizes = " x ".join(f"{d:_}" if isinstance(d, int) else str(d) for d in shape[1:])
             self._limit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from cnnlang.diagnostics import Edit, Help, Label
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     Branches = tuple[tuple[tree.Branch, tuple[Trace, ...], Node], ...]
 
+MAX_SHOWN = 8
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 
@@ -46,10 +48,24 @@ def merge_mismatch(
         error.code,
         error.message,
         frame.place(merge.name.span),
-        labels=tuple(Label(_branch_span(branch), str(node.type)) for branch, _, node in branches),
+        labels=tuple(Label(_branch_span(branch), str(node.type)) for branch, _, node in _telling(branches)),
         notes=tuple(note for _, _, node in branches[:2] for note in trail(node)) if error.code == "E0205" else (),
         help=help,
     )
+
+
+def _telling(branches: Branches) -> Branches:
+    """The branches whose shapes say what is wrong: of very many, some of each shape."""
+    if len(branches) <= MAX_SHOWN:
+        return branches
+    seen: Counter[str] = Counter()
+    kept: list[tuple[tree.Branch, tuple[Trace, ...], Node]] = []
+    for branch in branches:
+        shape = str(branch[2].type)
+        seen[shape] += 1
+        if seen[shape] <= 2 and len(kept) < MAX_SHOWN:
+            kept.append(branch)
+    return tuple(kept)
 
 
 def _branch_span(branch: tree.Branch) -> Span:

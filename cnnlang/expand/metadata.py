@@ -10,7 +10,7 @@ from cnnlang.errors import FindingsError, OperatorError
 from cnnlang.expand.cures import trail
 from cnnlang.expand.findings import Abandon, Findings
 from cnnlang.expand.instances import base_of
-from cnnlang.expand.modules import Definition, outside_the_root
+from cnnlang.expand.modules import Definition, beside, outside_the_root, what_is
 from cnnlang.expand.removal import remove_entry
 from cnnlang.expand.suggest import did_you_mean
 from cnnlang.expand.value_cures import value_cure
@@ -198,11 +198,10 @@ def _labels_file(name: str, span: Span, root: Path, findings: Findings) -> list[
         raise findings.report("E0308", f"there is no file {name}", span) from None
     if Path(name).is_absolute() or not path.is_relative_to(root):
         raise outside_the_root(name, span, findings)
-    if path.is_dir():
+    if what_is(path) == "folder":
         raise findings.report("E0308", f"{name} is a folder", span, help=(Help("name a file in it"),))
-    if not path.is_file():
-        near = [p.name for p in sorted(path.parent.glob("*.txt"))] if path.parent.is_dir() else []
-        cures = did_you_mean(path.name, near, span)
+    if what_is(path) != "file":
+        cures = did_you_mean(path.name, beside(path, "*.txt"), span)
         raise findings.report(
             "E0308",
             f"there is no file {name}",

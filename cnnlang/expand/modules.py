@@ -115,6 +115,26 @@ def outside_the_root(text: str, span: Span, findings: Findings) -> Abandon:
     )
 
 
+def shown_circle(names: list[str]) -> list[str]:
+    """The names of a circle, those in the middle left out where there are many."""
+    return names if len(names) <= 8 else [*names[:4], "...", *names[-3:]]
+
+
+def what_is(path: Path) -> str:
+    """`file`, `folder`, or empty where neither can be there."""
+    try:
+        return "folder" if path.is_dir() else "file" if path.is_file() else ""
+    except OSError:  # a name that is too long
+        return ""
+
+
+def beside(path: Path, pattern: str) -> list[str]:
+    """The names of the files in a path's folder, for "did you mean"."""
+    if what_is(path.parent) != "folder":
+        return []
+    return [p.name for p in sorted(path.parent.glob(pattern))[:MAX_FILES]]
+
+
 class Loader:
     """Reads files and what they import, each once."""
 
@@ -241,18 +261,18 @@ class Loader:
             raise self.findings.report("E0308", f"there is no file {text}", span) from None
         if Path(text).is_absolute() or not path.is_relative_to(self.root):
             raise outside_the_root(text, span, self.findings)
-        if path.is_dir():
+        if what_is(path) == "folder":
             raise self.findings.report(
                 "E0308", f"{text} is a folder", span, help=(Help("name a file in it, as `blocks/resnet.cnn`"),)
             )
-        if not path.is_file():
+        if what_is(path) != "file":
             raise self.findings.report(
                 "E0308", f"there is no file {text}", span,
                 notes=("it is looked for beside the file that imports it",),
                 help=_did_you_mean_file(text, path, span),
             )  # fmt: skip
         if path in self.reading:
-            circle = [p.name for p in (*self.reading[self.reading.index(path) :], path)]
+            circle = shown_circle([p.name for p in (*self.reading[self.reading.index(path) :], path)])
             if len(circle) == 2:
                 cure = Help("take it away: a file sees what it defines", (remove_statement(item.span),))
                 raise self.findings.report("E0309", f"{text} imports itself", span, help=(cure,))
@@ -322,7 +342,7 @@ def _all_of(module: Module) -> str:
 
 def _did_you_mean_file(text: str, path: Path, span: Span) -> tuple[Help, ...]:
     """The nearest file of the same folder, in quotes as an import needs it."""
-    there = [p.name for p in sorted(path.parent.glob("*.cnn"))] if path.parent.is_dir() else []
+    there = beside(path, "*.cnn")
     before = text[: len(text) - len(path.name)]
     return tuple(
         replace(h, edits=tuple(replace(e, text=f'"{before}{e.text}"') for e in h.edits))

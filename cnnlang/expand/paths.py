@@ -19,6 +19,7 @@ from cnnlang.syntax.walk import walk
 
 SEGMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+")
 REPEAT = "repeat"
+MAX_PATH = 1000
 
 
 @dataclass(slots=True)
@@ -47,8 +48,11 @@ class Paths:
         Raises
         ------
         Abandon
-            E0313: it is taken already.
+            E0313: it is taken already; E0311: it is too long.
         """
+        if len(path) > MAX_PATH:
+            message = f"the path of a weight has at most {MAX_PATH:_} characters"
+            raise self.findings.report("E0311", message, span, help=(Help("use shorter names"),))
         segments = path[len(parent) + 1 if parent else 0 :].split(".")
         for i in range(1, len(segments) + 1):
             part = ".".join(([parent] if parent else []) + segments[:i])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cnnlang.diagnostics import Help
 from cnnlang.expand.findings import Findings
-from cnnlang.expand.modules import Definition, Module
+from cnnlang.expand.modules import Definition, Module, shown_circle
 from cnnlang.source import Span
 from cnnlang.syntax import tree
 from cnnlang.syntax.walk import walk
@@ -43,7 +43,7 @@ def report_recursion(module: Module, findings: Findings) -> bool:
                     "E0307",
                     words,
                     span,
-                    notes=(f"the circle: {' -> '.join(circle)}",),
+                    notes=(f"the circle: {' -> '.join(shown_circle(circle))}",),
                     help=(Help("repeat with `* n` or `for` instead"),),
                 )
                 found = True

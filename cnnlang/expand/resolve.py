@@ -32,6 +32,7 @@ NET_ONLY = {
     tree.Section: "section",
     tree.Check: "check",
 }
+MAX_VARIANTS = 100
 EXAMPLE_INPUT = "input image: [N, 3, 224, 224]"
 
 
@@ -65,7 +66,8 @@ class Resolver(ChainResolver):
         names = Names()
         self.ends = syntax.span.end
         if isinstance(syntax, tree.Variant):
-            self._variant(syntax, names)
+            with suppress(Abandon):
+                self._variant(syntax, names)
             return
         for parameter in syntax.parameters:
             if parameter.default is not None:
@@ -119,8 +121,24 @@ class Resolver(ChainResolver):
                 help=(Help("define a net that applies the block", () if syntax.sections else edits),),
             )
             return
+        if self._too_long(base):
+            message = f"variants build on variants at most {MAX_VARIANTS} deep"
+            help = (Help("build it on the net at the bottom"),)
+            raise self.findings.report("E0311", message, syntax.base.name.span, help=help)
         self.call_arguments(syntax.base, base.callee, names)
         self._sections_once(syntax.sections)
+
+    @staticmethod
+    def _too_long(definition: Definition) -> bool:
+        """Whether more variants than may be lie between a definition and its net."""
+        for _ in range(MAX_VARIANTS):
+            if not isinstance(definition.syntax, tree.Variant):
+                return False
+            below = definition.module.definitions.get(definition.syntax.base.name.name)
+            if below is None:
+                return False
+            definition = below
+        return True
 
     def _definition_called(self, call: tree.Call) -> Definition:
         """The block or net that a variant or `shared` names."""
