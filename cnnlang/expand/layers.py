@@ -12,6 +12,7 @@ from cnnlang.errors import OperatorError
 from cnnlang.expand import cures
 from cnnlang.expand.arguments import Callee, evaluated, match_arguments
 from cnnlang.expand.bounds import MAX_PARTS, too_long
+from cnnlang.expand.caller_cures import in_the_call
 from cnnlang.expand.findings import Abandon, Enough, Findings
 from cnnlang.expand.flow_cures import missing_flow, sized
 from cnnlang.expand.frames import ABSENT, UNKNOWN, Frame
@@ -141,7 +142,7 @@ class Layers(ABC):
         try:
             cls.form(next(f for f in cls.fields() if f.name == name), value)
         except OperatorError as error:
-            help = cures.refused_value(error, call, value, frame.value)
+            help = in_the_call(cures.refused_value(error, call, value, frame.value), frame)
             return self.findings.report(error.code, error.message, frame.place(place(call, name)), help=help)
         return None
 
@@ -164,7 +165,7 @@ class Layers(ABC):
             error.message,
             frame.place(place),
             notes=cures.trail(frame.value) if error.code.startswith("E02") else (),
-            help=cures.operator_help(error, op, call, frame.value, self.inputs, used or call.span),
+            help=in_the_call(cures.operator_help(error, op, call, frame.value, self.inputs, used or call.span), frame),
         )
 
     def _layer(self, step: tree.Step, call: tree.Call, frame: Frame, name: str | None) -> Traces:
