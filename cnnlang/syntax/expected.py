@@ -34,12 +34,12 @@ _STATEMENT = frozenset(
 )
 _GROUPS: tuple[tuple[frozenset[str], tuple[str, ...], frozenset[str]], ...] = (
     (frozenset({"let", "NAME"}), ("a statement",), _STATEMENT),
-    (frozenset({"net", "block"}), ("`net`", "`block`", "`from`"), frozenset({"net", "block", "from"})),
+    (frozenset({"net", "block"}), ("`net`", "`block`", "`from`"), frozenset({"net", "block", "from", END})),
     (frozenset({"NAME", "INT", "STRING"}), ("a value",), _VALUE | {"{"}),
     (frozenset({"NAME", "in", "{"}), ("a step",), frozenset({"NAME", "in", "{"})),
     (frozenset({"train", "check"}), ("a section",), frozenset({"train", "predict", "meta", "check", "labels"})),
     (frozenset({"->", "+"}), (), frozenset({"->", "{"})),
-    (frozenset({"->"}), ("`->`",), frozenset({"->", "*", "as", ":", "(", "{"})),
+    (frozenset({"->"}), ("`->`",), frozenset({"->", "*", "as", ":", "(", "{", "**", "["})),
     (frozenset({LINE_END}), ("a new line",), frozenset({LINE_END, "}", "|", END})),
     (frozenset({"+", "*", "=="}), ("an operator",), _OPERATORS | {"(", "[", "."}),
 )

@@ -108,7 +108,7 @@ FOREIGN = (
     Foreign(r"[×∗⋅·]", "*", "*", *_SIGN),
     Foreign(r"÷", "/", "/", *_SIGN),
     Foreign(r"[−–—]", "-", "-", *_SIGN),
-    Foreign(r"\\(?=[ \t]*\n)", "", "", "a line is not continued with a backslash", "inside ( ) and [ ] lines go on"),
+    Foreign(r"[ \t]*\\[ \t]*\n[ \t]*", "", " ", "a line is not continued with a backslash", "join the lines"),
     Foreign(r"[\ufeff\u200b-\u200f\u2060\xad]", "", "", "an invisible character ({name})", "leave it out"),
     Foreign(r"[^\S \t\n]", "", " ", "this is not a plain space ({name})", "write a plain space"),
 )
@@ -230,9 +230,10 @@ class Reader:
         name = unicodedata.name(text[0], f"U+{ord(text[0]):04X}") if "{name}" in row.message else ""
         shown = text if len(text) <= 40 else text[:37] + "..."
         message = row.message.format(text=shown, cure=cure, name=name)
-        if row.kind == COMMENT and "\n" in text:
+        if "\n" in text:
             # Shown at its first line alone.
-            self.report(row.code, start, self.text.index("\n", start), message, row.help, cure, end)
+            shown_end = self.text.index("\n", start)
+            self.report(row.code, start, shown_end, message, row.help, cure, end)
         else:
             self.report(row.code, start, end, message, row.help.format(text=shown, cure=cure), cure)
         if row.kind:

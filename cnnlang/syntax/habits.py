@@ -68,6 +68,11 @@ def _branches(groups: Groups) -> str:
     return "add { | " + " | ".join(re.split(r"\s*\+\s*", groups["all"])) + " }"
 
 
+def _chain(groups: Groups) -> str:
+    """`f(g(x))` as `g -> f`."""
+    return " -> ".join(reversed(re.findall(r"(\w+)\s*\(", groups["all"])))
+
+
 def _name(groups: Groups) -> str:
     return re.sub(r"\W+", "_", groups["n"])
 
@@ -136,10 +141,10 @@ HABITS: tuple[Habit, ...] = (
         (("name", " y"), ("sign", "=")),
     ),
     Habit(
-        r"%^output (?P<o>@\( )%w(?: , %w)*(?P<c> \))",
+        r"%^output(?P<o> @\( )%w(?: , %w)*(?P<c> \))",
         "the outputs stand without parentheses",
         "leave them out",
-        (("o", ""), ("c", "")),
+        (("o", " "), ("c", "")),
     ),
     Habit(
         r"%^labels (?P<o>)%s (?:@?, %s ?)+(?P<c>)%$",
@@ -153,6 +158,20 @@ HABITS: tuple[Habit, ...] = (
         _PASS_ON,
         "write `{f}`",
         (("cut", ""), ("arg", "")),
+        ("->",),
+    ),
+    Habit(
+        r"%^(?P<all>(?P<x>%w) @= (?:(?:%w \. )*%w \( ){2,}(?P=x)(?: \))+)%$",
+        _PASS_ON,
+        "write one step after the other",
+        (("all", _chain),),
+        ("->",),
+    ),
+    Habit(
+        r"%^(?P<all>(?P<x>%w) @= (?:(?:%w \. )*%w \( ){2,}(?P<y>%w)(?: \))+)%$",
+        _PASS_ON,
+        "write one step after the other",
+        (("all", lambda g: f"{g['y']} -> {_chain(g)} as {g['x']}"),),
         ("->",),
     ),
     Habit(
@@ -237,14 +256,14 @@ HABITS: tuple[Habit, ...] = (
         (("all", _branches),),
     ),
     Habit(
-        r"(?:train|predict|meta|check)(?P<o> @\( )%b(?P<c> ?\))",
+        r"(?:train|predict|meta|check)(?P<o> @\( )%b(?P<c> \))",
         "a section stands in braces",
         "write `{{ ... }}`",
         (("o", " {{ "), ("c", " }}")),
     ),
     Habit(r"(?P<arg> @\( %w \))", _CALLED, "leave the parentheses out", (("arg", ""),)),
     Habit(
-        r"%^%w(?P<end>)(?P<arg> (?:, %w )+@= .*)",
+        r"%^%w @, (?:%w , )*%w = ",
         "one name stands for one value",
         "name each value with `as` where it is made",
     ),
@@ -336,7 +355,7 @@ HABITS: tuple[Habit, ...] = (
         code="E0101",
     ),
     Habit(
-        r"shared %w = [^\n]* @->",
+        r"shared %w = (?:[^\n]* @->|@\{)",
         "what is shared is one block or operator, not a chain",
         "make a `block` of the chain",
         code="E0101",
@@ -353,6 +372,13 @@ HABITS: tuple[Habit, ...] = (
         "the language has no `elif`",
         "write `else if`",
         (("k", "else if"),),
+    ),
+    Habit(
+        r"\} (?P<k>@%w)(?= \{)",
+        "after a body come `else` or a new line",
+        "write `else`",
+        (("k", "else"),),
+        code="E0101",
     ),
     Habit(
         r"%^(?P<a>[^\n{}]+?)(?P<cut> @if (?P<c>[^\n{}]+?) else (?P<b>[^\n{}]+?))%$",
@@ -480,12 +506,36 @@ HABITS: tuple[Habit, ...] = (
         "write `from {f} import name`",
     ),
     Habit(
-        r"^(?P<cut>@cnn %n)",
+        r"%^(?P<cut>@cnn %n)",
         "`cnn 1` stands once, at the top",
         "leave it out",
         (("cut", ""),),
-        ("net",),
+        ("net", "let"),
         "E0101",
+    ),
+    Habit(
+        r"%^@(?:net|block|from)\b",
+        "nets, blocks and imports stand at the top, outside of all braces",
+        where=("let",),
+        code="E0101",
+    ),
+    Habit(
+        r"^net %w \( %b\) @= ",
+        "a variant has no parameters: it binds those of its base",
+        code="E0101",
+    ),
+    Habit(
+        r"^(?P<k>net|block)(?P<name>) @[{(]",
+        "a {k} has a name",
+        "name it",
+        (("name", lambda g: " Net" if g["k"] == "net" else " part"),),
+        code="E0101",
+    ),
+    Habit(
+        r"(?P<gap>@\n)(?= \{)",
+        "the brace stands on the line of what it opens",
+        "join the lines",
+        (("gap", " "),),
     ),
     Habit(
         r"^@(?:let|input|labels|output|aux|train|predict|meta|check|group|shared|for|if)\b",
@@ -507,10 +557,37 @@ HABITS: tuple[Habit, ...] = (
         (("v", lambda g: f'"{g["v"]}"'),),
     ),
     Habit(
+        r"(?:train|predict|meta)(?P<o> )@(?P<body>%w = [^\n{}]*?)(?P<c>)%$",
+        "a section stands in braces",
+        "write `{{ {body} }}`",
+        (("o", " {{ "), ("c", " }}")),
+    ),
+    Habit(
+        r"= (?P<o>@\{ )(?P<v>[^{}]*[^{} ])(?P<c> \})",
+        "a list stands in brackets",
+        "write `[{v}]`",
+        (("o", "["), ("c", "]")),
+        ("INT",),
+    ),
+    Habit(
         r"%^(?P<k>check|assert|(?P<a>assert) \() (?P<o>)@(?P<body>[^\n{}]+?)(?P<c>)%$",
         "what must hold stands in a `check` section",
         "write `check {{ {body} }}`",
         (("k", "check"), ("o", "{{ "), ("c", " }}")),
+    ),
+    Habit(
+        r"(?P<cut>-> )@as ",
+        "`as` names the value of the step before it",
+        "leave the `->` out",
+        (("cut", ""),),
+        code="E0101",
+    ),
+    Habit(
+        r"(?P<cut> ->) @(?!\{|in |->)",
+        "`->` brings a value to a step, and none follows",
+        "leave the `->` out",
+        (("cut", ""),),
+        code="E0101",
     ),
     Habit(
         r"(?<!\* )(?<!as )(?<!= )(?P<cut>@-> )",
@@ -539,6 +616,7 @@ class Swap:
 
 SWAPS = (
     Swap(":", "=", "E0107"),
+    Swap(":", "==", "E0107"),
     Swap("=", "==", "E0107"),
     Swap("==", "=", "E0107"),
     Swap("=", ":", "E0107"),

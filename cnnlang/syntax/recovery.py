@@ -24,6 +24,8 @@ from cnnlang.syntax.tokens import CLOSERS, END, LINE_END, OPENERS, Token, layout
 
 # A statement of more tokens than this is looked at no further than the line of the error.
 _LONG = 1500
+# So many of a sign may be missing in a line to be put in at once.
+_MOST_MISSING = 30
 # What begins a line in another language and goes on from the `if` before it.
 _ELSE_WORDS = frozenset({"elif", "elsif", "elseif"})
 _NAMES_AFTER = frozenset(
@@ -99,7 +101,7 @@ class Recovery:
                 self.findings.append(self.unexplained(at, expected))
             return self.blank(region, at)
         self.findings.append(cure.diagnostic)
-        self.tainted.add(region.at)
+        self.tainted |= {region.at, self.tokens[at].start, *(edit.span.start for edit in cure.edits)}
         if cure.tokens is None:
             return self.blank(self.spanning(region.start, cure.end), at)
         self.edits = [e for e in self.edits if not _inside(e, cure.edits)] + list(cure.edits)
@@ -162,7 +164,7 @@ class Recovery:
                     break
                 depth -= 1
                 lowest = min(lowest, depth)
-            elif kind == LINE_END and depth <= lowest and end >= at:
+            elif kind == LINE_END and depth <= lowest and end >= at and (end > at or tokens[end + 1].kind != "{"):
                 break
             end += 1
         # Brackets that were closed but not opened: from the line where they were.
@@ -265,7 +267,8 @@ class Recovery:
         token = self.tokens[at]
         help_text = " ".join(habit.help.format_map(groups).split())
         helps = (Help(help_text, edits),) if habit.help else ()
-        diagnostic = Diagnostic(habit.code, habit.message, Span(self.source, token.start, token.end), help=helps)
+        message = habit.message.format_map(groups)
+        diagnostic = Diagnostic(habit.code, message, Span(self.source, token.start, token.end), help=helps)
         if not edits:
             # A whole class goes, with what is indented below it.
             suite = suite_edits(self.source, self.source.position(region.at)[0])
@@ -322,32 +325,53 @@ class Recovery:
             if cure:
                 return cure
         for swap in SWAPS:
-            if token.kind == swap.wrong and swap.right in expected and not (swap.right == "in" and "NAME" in expected):
+            # Among values `in` is one, and in `xs[a:b]` nothing is compared.
+            other = {"in": "NAME", "==": "]"}.get(swap.right)
+            if token.kind == swap.wrong and swap.right in expected and other not in expected:
                 edits = (self.exchange(swap, token),)
                 help = Help(f"write `{swap.right}`", edits)
                 diagnostic = Diagnostic(swap.code, f"expected `{swap.right}`, found {what}", here, help=(help,))
-                cure = self.attempt(diagnostic, edits, region, at, clean=True)
+                cure = self.attempt(diagnostic, edits, region, at)
                 if cure:
                     return cure
-        gap = Span(self.source, previous.end, previous.end)
-        for sign in MISSING:
-            meant = sign != "in" or expected.isdisjoint({"+", "NAME"})
-            if sign in expected and meant and token.kind not in (LINE_END, END):
-                edits = (self.insertion(sign, previous, token, gap),)
-                words_ = "a line end" if sign == LINE_END else f"`{sign}`"
-                cure_text = "begin a new line" if sign == LINE_END else f"write {words_} before it"
-                diagnostic = Diagnostic(
-                    "E0101", f"{words_} is missing before {what}", here, help=(Help(cure_text, edits),)
-                )
-                cure = self.attempt(diagnostic, edits, region, at, clean=True)
+        if token.kind not in (LINE_END, END):
+            for sign in MISSING:
+                cure = self.missing(sign, region, at) if sign in expected else None
                 if cure:
                     return cure
         if token.kind == "," or (token.kind in SURPLUS and self.tokens[at + 1].kind in OPENERS):
             start = previous.end if "\n" not in self.source.text[previous.end : token.start] else token.start
-            edits = (Edit(Span(self.source, start, token.end), ""),)
+            cut = (Edit(Span(self.source, start, token.end), ""),)
             message = f"expected {expectation(expected)}, found {what}"
-            diagnostic = Diagnostic("E0101", message, here, help=(Help(f"leave the {what} out", edits),))
-            return self.attempt(diagnostic, edits, region, at, clean=True)
+            diagnostic = Diagnostic("E0101", message, here, help=(Help(f"leave the {what} out", cut),))
+            return self.attempt(diagnostic, cut, region, at, clean=True)
+        return None
+
+    def missing(self, sign: str, region: Region, at: int) -> Cure | None:
+        """A sign put in before a token, and before others on its line that lack it too."""
+        token, previous = self.tokens[at], self.tokens[at - 1]
+        if sign == "in" and not {"+", "NAME"}.isdisjoint(self.expected(region, at)):
+            return None  # it would compare, or be a value
+        name = "a line end" if sign == LINE_END else f"`{sign}`"
+        message = f"{name} is missing before {found(self.source, token)}"
+        advice = "begin a new line" if sign == LINE_END else f"write {name} before it"
+        edits: tuple[Edit, ...] = (self.insertion(sign, previous, token),)
+        for _ in range(_MOST_MISSING):
+            diagnostic = Diagnostic(
+                "E0101", message, Span(self.source, token.start, token.end), help=(Help(advice, edits),)
+            )
+            cure = self.attempt(diagnostic, edits, region, at, clean=True)
+            if cure or sign not in (",", "->"):
+                return cure
+            # The same sign may be missing further on: `[1 2 3]`.
+            trial, ahead, reached, _ = self.trial(region, edits, region.stop)
+            if reached == 0 or reached >= len(ahead) or sign not in trial.expected():
+                return None
+            before, failed = ahead[reached - 1], ahead[reached]
+            edit = self.insertion(sign, before, failed)
+            if edit in edits or edit.span.start > region.stop:
+                return None
+            edits = (*edits, edit)
         return None
 
     def exchange(self, swap: Swap, token: Token) -> Edit:
@@ -360,13 +384,14 @@ class Recovery:
             end += 1
         return Edit(Span(self.source, token.start, end), "=")  # an argument
 
-    def insertion(self, sign: str, previous: Token, token: Token, gap: Span) -> Edit:
+    def insertion(self, sign: str, previous: Token, token: Token) -> Edit:
         if sign == LINE_END:
             line = self.source.line(self.source.position(previous.start)[0])
             indent = line[: len(line) - len(line.lstrip())]
             return Edit(Span(self.source, previous.end, token.start), f"\n{indent}")
         if sign == "|":
             return Edit(Span(self.source, token.start, token.start), "| ")
+        gap = Span(self.source, previous.end, previous.end)
         return Edit(gap, sign if sign in (",", ":") else f" {sign}")
 
     def attempt(
@@ -381,19 +406,10 @@ class Recovery:
     ) -> Cure | None:
         """A cure, if with it the parser comes further than the error; if `clean`, to the end of the line."""
         stop = max(region.stop, *(e.span.end for e in edits)) if stop is None else stop
-        kept = [e for e in self.edits if region.at <= e.span.start and e.span.end <= stop and not _inside(e, edits)]
-        if _overlap([*kept, *edits]):
+        _, ahead, reached, end = self.trial(region, edits, stop)
+        tokens = ahead[:-1]
+        if not ahead or (tokens and tokens[0].kind in ("else", "->") and region.start):
             return None
-        tokens = cured(self.source, region.at, stop, [*kept, *edits])
-        if tokens and tokens[0].kind in ("else", "->") and region.start:
-            return None
-        end = self.after(region, stop)
-        if not tokens and self.tokens[end].kind == LINE_END:
-            end += 1
-        ahead = [*tokens, self.tokens[end]]
-        trial = self.machine.fork()
-        rewind(trial, region.at, ahead[0])
-        reached = trial.feed(ahead)
         if reached < len(ahead):
             # An error further on is another one; right after the first it says that this was no cure.
             error = self.tokens[at]
@@ -403,6 +419,26 @@ class Recovery:
             if ahead[reached].start <= error.start or (near and (clean or len(passed) < 2)):
                 return None
         return Cure(diagnostic, end, edits, tokens)
+
+    def trial(self, region: Region, edits: tuple[Edit, ...], stop: int) -> tuple[Machine, list[Token], int, int]:
+        """A statement with edits, and with those of earlier cures, parsed on its own.
+
+        Returns
+        -------
+        The machine, the tokens and the one after them (none where the edits overlap), how many of them it took, and the
+        number of the one after among all tokens.
+        """
+        machine = self.machine.fork()
+        kept = [e for e in self.edits if region.at <= e.span.start and e.span.end <= stop and not _inside(e, edits)]
+        if _overlap([*kept, *edits]):
+            return machine, [], 0, region.end
+        tokens = cured(self.source, region.at, stop, [*kept, *edits])
+        end = self.after(region, stop)
+        if not tokens and self.tokens[end].kind == LINE_END:
+            end += 1
+        ahead = [*tokens, self.tokens[end]]
+        rewind(machine, region.at, ahead[0])
+        return machine, ahead, machine.feed(ahead), end
 
     def after(self, region: Region, stop: int) -> int:
         """The number of the token after a statement that goes on to an offset."""
