@@ -234,6 +234,13 @@ def test_a_long_line_is_cut_around_each_mark() -> None:
         assert "..." in code
 
 
+def test_a_long_line_is_cut_around_what_a_cure_takes_away() -> None:
+    text = source("conv(3, 3) -> " * 30 + "here -> softmax -> there\n")
+    cure = Help("take it away", (Edit(at(text, " -> softmax"), ""),))
+    last = render_full(Diagnostic("W0507", "m", at(text, "softmax"), help=(cure,))).splitlines()[-1]
+    assert last.endswith("-> conv(3, 3) -> here -> there")
+
+
 def test_a_label_in_another_file_stands_under_its_name() -> None:
     here, there = source("net A { b(1) }\n"), source("\nblock b(c) { }\n", "b.cnn")
     shows(

@@ -142,6 +142,8 @@ def _changes(after: Source, edits: list[Edit]) -> tuple[list[Mark], set[int]]:
             low += blank
             if after.line(line).strip() or not new:
                 lines.add(line)
+            if not new:
+                marks.append(Mark(line, column - 1, column - 1, "", "added"))  # where of a long line to look
             if low < high:
                 start_column = column - 1 + low - (at - len(piece) - 1)
                 length = len(after.text[low:high].rstrip())

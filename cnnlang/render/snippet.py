@@ -18,7 +18,7 @@ CONTEXT = 24  # the columns kept before a mark of a line that is cut
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Characters of one line, from 0, to underline with a sign, and the words beside them."""
+    """Characters of one line, from 0, to underline with a sign (if any), and the words beside them."""
 
     line: int
     start: int
@@ -128,7 +128,7 @@ def _windows(placed: list[_Placed]) -> list[tuple[int, int, list[_Placed]]]:
 def _mark_rows(placed: list[_Placed], gutter: Gutter) -> list[str]:
     """The rows under a line: signs, the words of the last mark beside them, those of the others hanging below."""
     layers: list[list[_Placed]] = []
-    for p in sorted(placed, key=lambda p: (p.mark.sign != "^", p.start)):
+    for p in sorted((p for p in placed if p.mark.sign), key=lambda p: (p.mark.sign != "^", p.start)):
         layer = next((ps for ps in layers if all(p.end <= q.start or q.end <= p.start for q in ps)), None)
         if layer is None:
             layers.append([p])
