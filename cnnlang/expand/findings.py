@@ -9,9 +9,11 @@ from dataclasses import replace
 
 from cnnlang.diagnostics import Diagnostic, Edit, Help, Label
 from cnnlang.expand.bounds import MAX_WORK
+from cnnlang.expand.removal import without_shape
 from cnnlang.source import Source, Span
 
 MAX_ERRORS = 20  # that are shown
+MAX_REPORTED = 2000  # the same for those of a loop, of which one is shown
 MAX_LINTS = 100
 MAX_MESSAGE = 400  # characters
 MAX_FOUND = 100  # errors after which nobody looks for more: the cure of each takes time to find
@@ -26,6 +28,13 @@ class Abandon(Exception):
 
 def _cut(text: str) -> str:
     return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 3] + "..."
+
+
+def _agreed(first: Diagnostic, again: Diagnostic) -> Diagnostic:
+    """The first of two findings at one place; where a stated shape is another each time, no one shape mends it."""
+    if first.code != "E0204" or first.span is None or [h.edits for h in first.help] == [h.edits for h in again.help]:
+        return first
+    return replace(first, help=(without_shape(first.span),))
 
 
 class Enough(Exception):
@@ -67,7 +76,9 @@ class Findings:
         key = (diagnostic.code, *place)
         if key in self._found:
             first, more, looped = self._found[key]
-            self._found[key] = (first, more + 1, looped or self.loops > 0)
+            self._found[key] = (_agreed(first, diagnostic), more + 1, looped or self.loops > 0)
+            if self.reported >= MAX_REPORTED:
+                raise Enough
             return
         self._found[key] = (diagnostic, 0, self.loops > 0)
         self._errors += diagnostic.is_error
@@ -108,9 +119,9 @@ class Findings:
                 used.add((span.source, span.line, diagnostic.code))
                 continue
             if more:
-                words = (
-                    f"and {more} more in the same loop" if looped else f"and {more} more where this is expanded again"
-                )
+                least = "at least " if self.reported >= MAX_REPORTED else ""
+                where = "in the same loop" if looped else "where this is expanded again"
+                words = f"and {least}{more} more {where}"
                 diagnostic = replace(diagnostic, notes=(*diagnostic.notes, words))
             kept.append(diagnostic)
         if self._errors:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cnnlang.diagnostics import Edit
+from cnnlang.diagnostics import Edit, Help
 from cnnlang.source import Span
 from cnnlang.syntax import tree
 
@@ -88,6 +88,16 @@ def remove_label(step: tree.Step) -> Edit:
     text = step.span.source.text
     start = text.rfind("as", named.span.end, step.label.span.start)
     return Edit(Span(step.span.source, len(text[:start].rstrip()), step.label.span.end), "")
+
+
+def without_shape(sizes: Span) -> Help:
+    """The cure for a step's shape that is another each time: nothing in place of `: [N, 8, 32, 32]`."""
+    text = sizes.source.text
+    start, end = text.rfind(":", 0, sizes.start), text.find("]", sizes.end) + 1
+    words = "take it away: the shape is another each time"
+    if start < 0 or end <= 0:
+        return Help(words)
+    return Help(words, (Edit(Span(sizes.source, len(text[:start].rstrip()), end), ""),))
 
 
 def top_of(body: tree.Net | tree.Block, text: str) -> Edit:
