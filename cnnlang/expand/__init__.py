@@ -150,7 +150,7 @@ def _resolve(module: Module, loader: Loader, findings: Findings) -> None:
     if any(circular):
         return
     for each in modules:
-        Resolver(each, findings).resolve()
+        Resolver(each, findings).resolve(is_imported=each is not module)
 
 
 def _expand(

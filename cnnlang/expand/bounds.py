@@ -49,6 +49,8 @@ def too_large(value: Value) -> str:
                 return f"lists are nested at most {MAX_DEPTH} deep"
             if numbers > MAX_NUMBERS:
                 return f"a list holds at most {MAX_NUMBERS:_} numbers in all, and this one {numbers:_}"
+    if isinstance(value, Term) and not all(isinstance(k, int) for _, k in value.parts):
+        return "a symbolic size goes with integers only"
     if isinstance(value, Term) and too_long(value):
         return f"a symbolic size has at most {MAX_PARTS:_} parts"
     return ""

@@ -206,6 +206,12 @@ class Evaluator:
                 raise self.error(f"`{op}` needs numbers, and was given {type_name(value)}", span, help=help)
         if op == "%" and isinstance(left, str):
             raise self.error("`%` needs numbers, and was given a string", span, help=as_number(first, left))
+        if any(isinstance(v, Term) for v in (left, right)) and not all(
+            isinstance(v, Term | int) for v in (left, right)
+        ):
+            given = f"{type_name(left)} and {type_name(right)}"
+            help = () if op == "/" else integer_cure(first, left) or integer_cure(operand, right)
+            raise self.error(f"a symbolic size goes with integers: `{op}` cannot take {given}", span, help=help)
         self._check_length(op, left, right, span)
         try:
             return self._bounded(OPERATIONS[op](left, right), span)

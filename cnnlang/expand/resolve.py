@@ -44,8 +44,11 @@ class Resolver(ChainResolver):
         self.rebindable: frozenset[str] = frozenset()
         self.ends = 0  # where the body at hand ends, and with it the names that it binds
 
-    def resolve(self) -> None:
-        """Check every definition; then, where nothing is wrong, look for what nobody uses."""
+    def resolve(self, *, is_imported: bool = False) -> None:
+        """Check every definition; then, where nothing is wrong, look for what nobody uses.
+
+        What an imported file defines, the file that imports it need not use.
+        """
         declared: list[tuple[tree.Block | tree.Net, list[tuple[str, Known]]]] = []
         for definition in self.module.own:
             self._definition(definition)
@@ -56,7 +59,9 @@ class Resolver(ChainResolver):
         unused = Unused(self.module, self.findings)
         for syntax, names in declared:
             unused.names(syntax, names)
-        unused.definitions()
+        unused.imports()
+        if not is_imported:
+            unused.definitions()
 
     # --- definitions --------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from cnnlang.diagnostics import Edit, Help
 from cnnlang.expand.findings import Findings
 from cnnlang.expand.modules import Module
@@ -70,29 +72,36 @@ class Unused:
             self._calls = Mentions(self.module.file).calls
         return self._calls
 
-    def definitions(self) -> None:
-        """Lint what the file imports and defines; a file without a net is there to be imported from."""
-        items = [item for item in self.module.file.items if not isinstance(item, tree.Import)]
-        used = {name for item in items for name in referenced(item, {item.name.span.start})}
-        imports = {id(n): i for i in self.module.file.items if isinstance(i, tree.Import) for n in i.names}
+    def imports(self) -> None:
+        """Lint what the file imports."""
+        items = {id(n): i for i in self.module.file.items if isinstance(i, tree.Import) for n in i.names}
         for name, imported in self.module.imported.items():
-            if name not in used and name in self.module.definitions:
+            if name not in self.used and name in self.module.definitions:
                 self.findings.report(
                     "W0508",
                     f"`{name}` is imported and never used",
                     imported.span,
-                    help=(Help("take it away", (_without_import(imports[id(imported)], imported),)),),
+                    help=(Help("take it away", (_without_import(items[id(imported)], imported),)),),
                 )
+
+    def definitions(self) -> None:
+        """Lint the blocks that the file defines; one without a net is there to be imported from."""
         if all(isinstance(d.syntax, tree.Block) for d in self.module.own):
             return
         for definition in self.module.own:
-            if isinstance(definition.syntax, tree.Block) and definition.name not in used:
+            if isinstance(definition.syntax, tree.Block) and definition.name not in self.used:
                 self.findings.report(
                     "W0508",
                     f"block `{definition.name}` is never used",
                     definition.syntax.name.span,
                     help=(Help("take it away, or apply it in a net", (remove_statement(definition.syntax.span),)),),
                 )
+
+    @cached_property
+    def used(self) -> set[str]:
+        """The names that the file uses."""
+        items = [item for item in self.module.file.items if not isinstance(item, tree.Import)]
+        return {name for item in items for name in referenced(item, {item.name.span.start})}
 
 
 def _without_import(item: tree.Import, imported: tree.ImportName) -> Edit:
