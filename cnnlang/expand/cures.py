@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 from cnnlang.diagnostics import Edit, Help
 from cnnlang.dims import Term, substitute, variables
 from cnnlang.errors import OperatorError
+from cnnlang.expand.foreign_steps import NO_RESHAPING
 from cnnlang.expand.frames import ABSENT, UNKNOWN
 from cnnlang.expand.removal import at, end_of_line, remove_argument
 from cnnlang.expand.removal import remove_step as remove_span
 from cnnlang.expand.value_cures import value_cure
 from cnnlang.ir import TensorType
 from cnnlang.ops import OPERATORS
-from cnnlang.ops.conv import Conv
+from cnnlang.ops.conv import Conv, Deconv
 from cnnlang.ops.pool import AdaptiveAvgPool, GlobalPool, Pool
-from cnnlang.ops.shape import Flatten, PixelShuffle
+from cnnlang.ops.shape import Flatten, PixelShuffle, Upsample
 from cnnlang.signature import Value, is_int, show_value
 from cnnlang.source import Span
 from cnnlang.syntax import tree
@@ -151,7 +152,7 @@ def operator_help(
         return foreign
     known = x not in (UNKNOWN, ABSENT)
     if error.code == "E0201" and known and op is not None and isinstance(call, tree.Call):
-        found = _for_features(op, used, x)
+        found = _for_features(op, used, x, inputs)
         if found:
             return found
     edits: tuple[Edit, ...] = ()
@@ -251,8 +252,12 @@ def _multiple(dim: tree.Expr, name: tree.Name, factor: int) -> Edit:
     return Edit(name.span, f"{factor}*{name.name}")
 
 
-def _for_features(op: Op, used: Span, x: Node) -> tuple[Help, ...]:
+def _for_features(op: Op, used: Span, x: Node, inputs: Inputs) -> tuple[Help, ...]:
     """The cures of an operator on maps that was given features [N, C]."""
+    statement = next((s for s, node in inputs if node is x), None)
+    if statement is not None and isinstance(op, Deconv | Upsample | PixelShuffle):
+        words = f"a map of one cell is [N, {x.type.channels}, 1, 1]"
+        return (Help(words, (Edit(at(statement.span, statement.shape[-1].span.end), ", 1, 1"),)),)
     if isinstance(op, Pool | GlobalPool | AdaptiveAvgPool) and not isinstance(x.op, Flatten):
         return (Help("there is no map left to pool: take it away", (remove_span(used),)),)
     if isinstance(x.op, Flatten | GlobalPool) and x.span is not None and x.span.source is used.source:
@@ -261,6 +266,8 @@ def _for_features(op: Op, used: Span, x: Node) -> tuple[Help, ...]:
     if isinstance(op, Conv):
         text = f"dense({op.channels})"
         return (Help(f"on features a convolution is `{text}`", (Edit(used, text),)),)
+    if isinstance(op, Deconv | Upsample | PixelShuffle):
+        return (Help(NO_RESHAPING),)
     return ()
 
 

@@ -59,6 +59,9 @@ def foreign_step(call: tree.Call, known: Iterable[str]) -> tuple[Help, ...]:
         return (merged(call, foreign),)
     if foreign:
         return (_renamed(call, foreign),)
+    training = _for_training(name)
+    if training:
+        return (training,)
     aliases = {alias: cls.name for cls in OPERATORS.values() for alias in cls.aliases}
     found = nearest(name, [*OPERATORS, *known])
     if found is None and len(name) > 3:
@@ -66,6 +69,14 @@ def foreign_step(call: tree.Call, known: Iterable[str]) -> tuple[Help, ...]:
     if found is None:
         return (Help("`cnnlang ops` lists the operators; `block` defines a step of your own"),)
     return (Help(f"did you mean `{found}`?", (Edit(call.name.span, found),)),)
+
+
+def _for_training(name: str) -> Help | None:
+    """What changes pictures while a net is trained stands in its `train`."""
+    from cnnlang.training.augment import AUGMENTATIONS
+
+    found = name if name in AUGMENTATIONS else AUGMENTATIONS.foreign(name)
+    return Help(f"that is for training: `train {{ augment = {AUGMENTATIONS[found].signature()} }}`") if found else None
 
 
 def merged(call: tree.Call, merge: str) -> Help:
@@ -137,6 +148,12 @@ def _drop_first(call: tree.Call, count: int) -> Edit:
 
 # --- what has no single counterpart -----------------------------------------------------------------------------------
 
+NO_RESHAPING = (
+    "features [N, C] do not become a map again: keep a map of one cell, [N, C, 1, 1] (there `conv(64, 1)` does what "
+    "`dense(64)` does), and `deconv(64, 4)` makes a 4x4 map of it"
+)
+NO_ATTENTION = "the language has no attention; squeeze-and-excitation is `from std.se import se`"
+NO_UNPOOLING = "there is no unpooling: `upsample(2)` repeats each cell, `deconv(64, 2, stride=2)` learns to"
 REMOVE = "\0"  # no text of a program: take the step away
 
 
@@ -163,6 +180,8 @@ def _separable(call: tree.Call) -> Cure:
 
 
 def _flattened(call: tree.Call) -> Cure:
+    if len(call.arguments) > 2:
+        return NO_RESHAPING, ""
     return f"`{call.name.name}` is `flatten` here, which makes [N, C] of a map", "flatten"
 
 
@@ -216,11 +235,19 @@ def _says(text: str, words: str = "") -> Callable[[tree.Call], Cure]:
     return lambda _: (words or f"write `{text}`", text)
 
 
+def _scaled(call: tree.Call) -> Cure:
+    positional, named = _arguments(call)
+    factor = _first(positional, named, "factor", "scale", "value")
+    factor = factor if factor.replace(".", "").isalnum() else f"({factor})"
+    text = f"normalize(0, 1/{factor})" if factor != "()" else ""
+    return f"times a number is `{text or 'normalize(0, 1/0.5)'}`", text
+
+
 IDIOMS: dict[str, Callable[[tree.Call], Cure]] = {
     "separableconv2d": _separable, "separableconv": _separable, "sepconv": _separable,
     "separableconvolution": _separable,
     "view": _flattened, "reshape": _flattened, "squeeze": _flattened,
-    "unflatten": _hint("features become a map by no reshaping; `deconv` and `upsample` make maps larger"),
+    "unflatten": _hint(NO_RESHAPING), "unsqueeze": _hint(NO_RESHAPING), "expanddims": _hint(NO_RESHAPING),
     "identity": _nothing, "noop": _nothing, "passthrough": _nothing, "contiguous": _nothing, "lambda": _nothing,
     "print": _not_here, "summary": _not_here, "compile": _not_here, "fit": _not_here, "cuda": _not_here,
     "eval": _not_here, "detach": _not_here,
@@ -237,7 +264,10 @@ IDIOMS: dict[str, Callable[[tree.Call], Cure]] = {
     "lstm": _hint("the language is about convolutional networks: there are no recurrent layers"),
     "gru": _hint("the language is about convolutional networks: there are no recurrent layers"),
     "embedding": _hint("the language is about convolutional networks: inputs are numbers"),
-    "multiheadattention": _hint("the language has no attention; squeeze-and-excitation is `from std.se import se`"),
+    "multiheadattention": _hint(NO_ATTENTION), "attention": _hint(NO_ATTENTION), "selfattention": _hint(NO_ATTENTION),
+    "transformer": _hint(NO_ATTENTION),
+    "maxunpool": _hint(NO_UNPOOLING), "maxunpool2d": _hint(NO_UNPOOLING), "unpool": _hint(NO_UNPOOLING),
+    "scale": _scaled, "rescale": _scaled, "scaleby": _scaled,
     "centercrop": _hint("`crop` takes cells off each side: `crop(2)` makes 28x28 of 32x32"),
     "rescaling": _hint("pictures are scaled beside the input: `input image: [...] { scale = 1/255 }`"),
     "resize": _hint("pictures are resized beside the input, `{ resize = 256 }`; maps get larger by `upsample(2)`"),
