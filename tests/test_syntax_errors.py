@@ -14,9 +14,10 @@ import pytest
 from cnnlang.diagnostics import Diagnostic
 from cnnlang.edits import apply_edits, choose_cures, first_cure
 from cnnlang.source import Source, Span
-from cnnlang.syntax import foreign, parse, recovery
+from cnnlang.syntax import cures, foreign, parse
 from cnnlang.syntax.foreign import FOREIGN, NUMBER_HABITS, Foreign
 from cnnlang.syntax.habits import HABITS, MISSING, SWAPS, Habit
+from cnnlang.syntax.statement import Statement
 
 TABLE = Path(__file__).parent / "fixtures" / "syntax_errors.txt"
 BEFORE, AFTER = "cnn 1\nnet A {\n  input x: [N, 3, 8, 8]\n  ", "\n  relu\n}\n"
@@ -103,10 +104,10 @@ def test_nearly_all_can_be_cured() -> None:
 
 def test_every_habit_occurs(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: set[object] = set()
-    tried, read = recovery.Recovery.try_habit, foreign.Reader.foreign
+    tried, read = cures.try_habit, foreign.Reader.foreign
 
-    def note_habit(self: recovery.Recovery, habit: Habit, *rest: object) -> object:
-        found = tried(self, habit, *rest)  # type: ignore[arg-type]
+    def note_habit(statement: Statement, habit: Habit, *rest: object) -> object:
+        found = tried(statement, habit, *rest)  # type: ignore[arg-type]
         if found:
             shown.add(habit.pattern)
         return found
@@ -115,7 +116,7 @@ def test_every_habit_occurs(monkeypatch: pytest.MonkeyPatch) -> None:
         shown.add(row.pattern)
         read(self, row, start, end)
 
-    monkeypatch.setattr(recovery.Recovery, "try_habit", note_habit)
+    monkeypatch.setattr(cures, "try_habit", note_habit)
     monkeypatch.setattr(foreign.Reader, "foreign", note_foreign)
     for text, _, _ in ROWS:
         parse(Source("test", whole(text)))

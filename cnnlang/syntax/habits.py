@@ -82,6 +82,7 @@ def _dims(opening: str) -> str:
     return rf"(?P<o>{opening}(?:(?:N|none|batch|- 1) , )?)(?P<dims>[^()\[\]]*[^()\[\] ,])(?P<c>(?: ,)? [)\]])"
 
 
+_STRING = r'"(?:[^"\\\n]|\\.)*"'
 _MODULES = r"(?:nn|F|self|torch|tf|keras|layers|models|L|K|flax|nnx|jax|np|P)"
 _INPUT = "an input has a name, and its shape stands in brackets after a colon"
 _INPUT_HELP = "write `input {name}: [N, ...]`"
@@ -147,10 +148,10 @@ HABITS: tuple[Habit, ...] = (
         (("o", " "), ("c", "")),
     ),
     Habit(
-        r"%^labels (?P<o>)%s (?:@?, %s ?)+(?P<c>)%$",
+        r"%^labels (?P<all>%s(?: ,)?(?: @?,? ?@?%s(?: ,)?)+)%$",
         "several labels are a list",
         "write `labels [...]`",
-        (("o", "["), ("c", "]")),
+        (("all", lambda g: f"[{', '.join(re.findall(_STRING, g['all']))}]"),),
     ),
     # --- values: `x = ...`, calls of calls, sums ------------------------------------------------------------------
     Habit(
@@ -292,6 +293,12 @@ HABITS: tuple[Habit, ...] = (
         "a step is repeated with `*`",
         "write `*`",
         (("x", "*"),),
+    ),
+    Habit(
+        r"(?P<all>\* (?P<n>%n|%w) @\* (?P<m>%n|%w))",
+        "a step is repeated once",
+        "write `* ({n}*{m})`",
+        (("all", "* ({n}*{m})"),),
     ),
     Habit(
         r"(?P<cut>@(?P<n>%n) \* )(?P<s>%w(?: \( %b\))?)(?P<end>)",
@@ -619,10 +626,9 @@ SWAPS = (
     Swap(":", "==", "E0107"),
     Swap("=", "==", "E0107"),
     Swap("==", "=", "E0107"),
-    Swap("=", ":", "E0107"),
     Swap("=", "in"),
     Swap(",", "->"),
 )
 # What may be missing before a token, and what may be too much, the likeliest first.
-MISSING = (",", "->", "=", ":", "in", "_NL", "|")
+MISSING = (",", "->", "=", "in", "_NL")
 SURPLUS = (",", ":", "=", "|")
