@@ -28,7 +28,7 @@ LAW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def sketch(part: object) -> str:
-    """A tree in one line, without spans and what is left out; a step that is its action alone, and arguments, as such."""
+    """A tree in one line, without spans and what is left out; a step that is its action alone as that."""
     match part:
         case tree.Name():
             return part.name

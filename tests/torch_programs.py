@@ -494,3 +494,23 @@ block only(skip: tensor, c=2) { skip -> conv(c, 3, pad=1) -> relu }
 net A { input x: [N, 3, 6, 6]
   conv(4, 1) as a -> tanh -> conv(3, 1) -> only(a) -> only(a, c=3) }""",
 }
+
+PROGRAMS |= {
+    "padding of one kernel's size that another has not": """
+block b(c, k) { conv(c, k, pad=(0, 0, 1, 1)) -> avgpool(k, stride=2, pad="same_upper", ceil=true) }
+net A { input x: [N, 2, 11, 12]
+  b(3, 3) -> relu -> b(2, 3)
+  group_norm(2) -> global_avgpool -> group_norm(2) }""",
+}
+
+PROGRAMS |= {
+    "averages of real cells on maps of two sizes": """
+block b(c) { conv(c, 2, fill=0.5)
+  avgpool(2x3, pad="same_upper", ceil=true, count_pad=false)
+  avgpool(2, stride=3, pad="same_upper", count_pad=false) }
+net A { input x: [N, 4, 9, 10]
+  shared t = b(4)
+  t as a
+  x -> maxpool(2) -> t as q
+  output o1 = a -> relu, o2 = q -> relu }""",
+}

@@ -51,7 +51,7 @@ from cnnlang.syntax import tree
 
 TARGET = "torch"
 FAMILIES = (rules_conv, rules_merge, rules_norm, rules_pool, rules_shape)  # importing them registers their rules
-HELPERS = frozenset({"fixed_kernel", "uneven_avg_pool2d", "GroupNorm", "Normalize", "SamePad"})
+HELPERS = frozenset({"fixed_kernel", "real_avg_pool2d", "uneven_avg_pool2d", "GroupNorm", "Normalize", "SamePad"})
 CONSTANTS = frozenset({"LABELS", "SCALE", "MEAN", "STD", "COLOR", "RESIZE", "CROP", "INVERT"})
 
 

@@ -105,14 +105,14 @@ def _docstring(program: Program) -> str:
     leaving = ", ".join(str(n.type) for n in graph.outputs)
     count = analysis.params(graph)
     summary = f"{program.name}: {entering} to {leaving}, {count:,} parameter{'' if count == 1 else 's'}."
-    lines = [_safe(line) for line in textwrap.wrap(summary, WIDTH - 3, break_long_words=False)]
+    lines = [_safe(line) for line in textwrap.wrap(summary, WIDTH - 6, break_long_words=False)]
     paragraphs = [
         textwrap.wrap(f"{key.capitalize()}: {_one_line(value)}", WIDTH, break_long_words=False)
         for key, value in program.meta.items()
         if isinstance(value, str)
     ]
     more = [_safe(line) for paragraph in paragraphs for line in paragraph]
-    if not more and len(lines) == 1 and fits(f'"""{lines[0]}"""'):
+    if not more and len(lines) == 1:
         return f'"""{lines[0]}"""'
     return "\n".join([f'"""{lines[0]}', *lines[1:], *([""] if more else []), *more, '"""'])
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 
 from cnnlang.backends.torch_source.attributes import Attributes, grouped, in_forward, name_in_loop, only_optional
 from cnnlang.backends.torch_source.build import call, ternary, unary
@@ -13,51 +12,38 @@ from cnnlang.backends.torch_source.chain import count_uses
 from cnnlang.backends.torch_source.code import Argument, Call, Code, Items, Lit, Local, Ternary
 from cnnlang.backends.torch_source.evaluate import names
 from cnnlang.backends.torch_source.layout import STEP, WIDTH, Block, For, If, Line, columns
-from cnnlang.backends.torch_source.names import free, variable
+from cnnlang.backends.torch_source.names import free
+from cnnlang.backends.torch_source.places import FLOWING, Places, all_values
 from cnnlang.backends.torch_source.steps import Apply, Branch, Define, Head, Loop, Lowered, Merge, Step, Val, every
 
-FLOWING = ("x", "y", "z", "u", "v", "w")
 LIGHT = 45  # a branch of at most so many columns may stand inside its merge
 TRAINING = Local("self.training")
 
 
-class ForwardWriter:
+class ForwardWriter(Places):
     """Writes the body of one `forward`.
 
     Parameters
     ----------
-    lowered
-        The steps.
+    lowered, describe
+        As for `Places`.
     attributes
         What stands on `self`.
-    describe
-        A value's shape, as a comment.
     is_root
-        Whether auxiliary heads are returned in training only, or always (None elsewhere), for the net to pass on.
+        Whether it is the net's: then auxiliary heads are returned in training only; a block returns them always (None
+        where they are not computed), for the net to pass on.
     """
 
     def __init__(
         self, lowered: Lowered, attributes: Attributes, describe: Callable[[Val], str], *, is_root: bool
     ) -> None:
-        self.lowered = lowered
+        super().__init__(lowered, describe)
         self.attributes = attributes
-        self.describe = describe
         self.is_root = is_root
-        self.lines: Block = []
-        self.depth = 2
-        self.place: dict[Val, Code] = {}
-        self.left = count_uses(lowered.steps, [*lowered.outputs, *lowered.heads])
-        self.uses = Counter(self.left)
-        self.pending: set[Val] = set()
-        self.preferred: list[tuple[str, ...]] = [FLOWING]
-        self.own_names: dict[Val, str] = {}
-        self.last_shape = ""
-        self.indices: dict[str, str] = {}  # a loop's index in the constructor, and in forward
         self.heads: list[Head] = []
 
     def write(self) -> tuple[list[str], Block]:
         """The parameters of `forward` and the statements of its body."""
-        self._name_values()
         read = zip(self.lowered.entries, self.lowered.reads, strict=True)
         parameters = [self.own_names[e] for e, is_read in read if is_read]
         for entry in self.lowered.entries:
@@ -65,94 +51,6 @@ class ForwardWriter:
         self.run(self.lowered.steps)
         self._return()
         return parameters, self.lines
-
-    def _name_values(self) -> None:
-        """Names that the file gives, each for one variable (two sides of an `if` share one)."""
-        by_name: dict[str, str] = {}
-        taken: set[str] = set()
-        for entry in self.lowered.entries:
-            name = variable(entry.name or "x", taken)
-            by_name[entry.name or "x"] = name
-            taken.add(name)
-            self.own_names[entry] = name
-        for val in _all_values(self.lowered.steps):
-            if val in self.own_names or not (val.name and val.recalled):
-                continue
-            if val.name not in by_name:
-                by_name[val.name] = variable(val.name, taken)
-                taken.add(by_name[val.name])
-            self.own_names[val] = by_name[val.name]
-        for step in every(self.lowered.steps):
-            if isinstance(step, Branch):
-                inside = [set(_all_values(side)) for side in step.sides]
-                for out, *ends in step.outputs:
-                    for end, own in zip(ends, inside, strict=True):
-                        if out in self.own_names and end in own and end is not None:
-                            self.own_names.setdefault(end, self.own_names[out])
-
-    # --- places of values ---------------------------------------------------------------------------------------------
-
-    def peek(self, val: Val) -> Code:
-        return self.place[val]
-
-    def take(self, val: Val) -> Code:
-        """A value's expression, read once more."""
-        self.left[val] -= 1
-        if val in self.pending:
-            self.pending.discard(val)
-        return self.place[val]
-
-    def put(self, val: Val, made: Code) -> None:
-        self.place[val] = made
-        self.pending.add(val)
-        if self.uses[val] != 1 or val in self.own_names:
-            self.settle(val)
-
-    def settle(self, val: Val) -> None:
-        """Give a value a variable."""
-        if val not in self.pending:
-            return
-        self.pending.discard(val)
-        self.assign(self.own_names.get(val) or self._free_name(val), val)
-
-    def assign(self, name: str, val: Val) -> None:
-        made = self.place[val]
-        if not (isinstance(made, Local) and made.name == name):
-            self.emit(f"{name} = ", made, val)
-        self.place[val] = Local(name)
-
-    def emit(self, head: str, made: Code, val: Val | None = None) -> None:
-        shape = self.describe(val) if val is not None else ""
-        comment = shape if shape != self.last_shape else ""
-        self.last_shape = shape or self.last_shape
-        self.lines.append(Line(head, made, "", comment))
-
-    def _busy(self, but: Val | None = None) -> set[str]:
-        """The variables that something still reads (other than a value that is about to get one)."""
-        found: set[str] = set(self.indices.values())
-        for val, made in self.place.items():
-            if val is not but and (val in self.pending or self.left[val] > 0):
-                found |= _locals(made)
-        return found
-
-    def _free_name(self, val: Val | None = None) -> str:
-        busy = self._busy(val)
-        taken = busy | set(self.own_names.values())
-        own_entries = {self.own_names[e] for e in self.lowered.entries} - busy
-        flowing = own_entries & set(FLOWING)  # the entry's own variable may be used again
-        for name in self.preferred[-1]:
-            if name not in taken or name in flowing:
-                return name
-        for name in FLOWING:
-            if name not in taken or name in flowing:
-                return name
-        return free("x", taken)
-
-    @contextmanager
-    def preferring(self, wanted: tuple[str, ...]) -> Iterator[None]:
-        self.preferred.append(wanted)
-        yield
-        self.preferred.pop()
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
@@ -210,8 +108,8 @@ class ForwardWriter:
             if self.uses[val] == 0:
                 listed.append("_")
                 continue
-            busy = self._busy() | set(self.own_names.values()) | set(listed)
-            name = self.own_names.get(val) or (self._free_name() if val is step.output else free(val.name, busy))
+            busy = self.busy() | set(self.own_names.values()) | set(listed)
+            name = self.own_names.get(val) or (self.free_name() if val is step.output else free(val.name, busy))
             self.place[val] = Local(name)
             listed.append(name)
         self.emit(f"{', '.join(listed)} = ", made, step.output)
@@ -309,7 +207,7 @@ class ForwardWriter:
                 return
         named: list[tuple[str, Val, Code, Code]] = []
         for out, left, right in pairs:
-            name = self.own_names.get(out) or self._free_name()
+            name = self.own_names.get(out) or self.free_name()
             self.place[out] = Local(name)
             named.append((name, out, left, right))
         bodies: list[Block] = [list(then_lines), list(other_lines)]
@@ -336,7 +234,7 @@ class ForwardWriter:
         entry = step.entry
         self.settle(entry)
         place = self.take(entry)
-        name = self._free_name()
+        name = self.free_name()
         if str(place) != name:
             self.emit(f"{name} = ", place)
         header = self._header(step, name)
@@ -367,7 +265,7 @@ class ForwardWriter:
             if isinstance(s, Apply) and s.function is None and s in self.attributes.loops
             for n in names(name_in_loop(s, self.attributes.loops[s]))
         }
-        taken = self._busy() | set(self.own_names.values()) | {flowing, *FLOWING}
+        taken = self.busy() | set(self.own_names.values()) | {flowing, *FLOWING}
         called = {n: free(n, taken) for n in sorted(read)}
         if read <= {step.index}:
             return called.get(step.index, "_"), call("range", self._said(step.count)), called
@@ -382,7 +280,7 @@ class ForwardWriter:
     # --- heads and the end --------------------------------------------------------------------------------------------
 
     def _head(self, step: Head) -> None:
-        inside = set(_all_values(step.body))
+        inside = set(all_values(step.body))
         outside = Counter(self.uses)
         outside.subtract(_reads(step.body, [step.output]))
         if any(outside[v] > 0 for v in inside):
@@ -416,7 +314,7 @@ class ForwardWriter:
         named: list[Code] = []
         for i, (val, expression) in enumerate(made.items()):
             if val in own:  # None where it is not computed
-                name = free(val.name or f"aux{i + 1}", self._busy())
+                name = free(val.name or f"aux{i + 1}", self.busy())
                 around.append(Line(f"{name} = ", Lit(None)))
                 self.emit(f"{name} = ", expression)
                 expression = Local(name)
@@ -440,7 +338,7 @@ class ForwardWriter:
         is_long = columns(f"{STEP * self.depth}return {made}") > WIDTH
         if is_long and not isinstance(made, Call):
             self.pending.discard(val)
-            self.assign(self._free_name(val), val)
+            self.assign(self.free_name(val), val)
             made = self.place[val]
         self.emit("return ", made, None if isinstance(made, Local) else val)
 
@@ -469,18 +367,6 @@ def _module_name(step: Step | None) -> str:
     return "step"
 
 
-def _locals(made: Code) -> set[str]:
-    """The variables in an expression of `forward`."""
-    found: set[str] = set()
-    stack = [made]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, Local) and "." not in part.name:
-            found.add(part.name)
-        stack.extend(part.parts)
-    return found
-
-
 def _reads(steps: Sequence[Step], ends: Iterable[Val]) -> Counter[Val]:
     return count_uses(steps, list(ends))
 
@@ -490,17 +376,3 @@ def _ends(step: Branch) -> tuple[list[Val], list[Val]]:
         [a for _, a, b in step.outputs if a is not None and b is not None],
         [b for _, a, b in step.outputs if a is not None and b is not None],
     )
-
-
-def _all_values(steps: Sequence[Step]) -> Iterator[Val]:
-    """The values that steps make."""
-    for step in every(steps):
-        match step:
-            case Apply(output=output, extra=extra):
-                yield from (output, *extra)
-            case Merge(output=output) | Loop(output=output):
-                yield output
-            case Branch(outputs=outputs):
-                yield from (out for out, _, _ in outputs)
-            case _:
-                pass

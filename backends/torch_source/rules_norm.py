@@ -8,6 +8,7 @@ from cnnlang.backends.torch_source.rules import NoRule, Piece, layer, pieces, pl
 from cnnlang.backends.torch_source.steps import Module
 from cnnlang.backends.torch_source.template import parsed
 from cnnlang.backends.torch_source.use import Use
+from cnnlang.ir import TensorType
 from cnnlang.ops.dense import Dropout
 from cnnlang.ops.elementwise import Activation, Prelu
 from cnnlang.ops.norm import BatchNorm, GroupNorm, LocalResponseNorm, Normalize
@@ -64,7 +65,7 @@ def _(op: BatchNorm, use: Use[BatchNorm]) -> list[Piece]:
 @pieces.register
 def _(op: GroupNorm, use: Use[GroupNorm]) -> list[Piece]:
     module = "nn.GroupNorm"
-    if any(x.elements == op.groups for op, x in use.all()):
+    if any(x.channels == op.groups and (x.rank == 2 or not _is_larger(x)) for op, x in use.all()):
         use.helpers.add("GroupNorm")
         module = "GroupNorm"
     made = call(module, use.argument("groups"), use.channels, eps=use.optional("eps"))
@@ -92,3 +93,8 @@ def _(op: Dropout, use: Use[Dropout]) -> list[Piece]:
     rate = use.argument("rate")
     function = lambda x: call("F.dropout", x, rate, SELF_TRAINING)  # noqa: E731
     return [plain("dropout", call("nn.Dropout", rate), function, wraps=True, trails=True)]
+
+
+def _is_larger(x: TensorType) -> bool:
+    """Whether a map is surely of more than one cell."""
+    return any(isinstance(size, int) and size > 1 for size in x.shape[2:])

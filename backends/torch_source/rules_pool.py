@@ -12,6 +12,7 @@ from cnnlang.backends.torch_source.rules_window import (
     in_torch_order,
     pad_piece,
     padding_of,
+    size_module,
     size_piece,
 )
 from cnnlang.backends.torch_source.steps import Module
@@ -47,8 +48,10 @@ def _(op: MaxPool, use: Use[MaxPool]) -> list[Piece]:
 
 @pieces.register
 def _(op: AvgPool, use: Use[AvgPool]) -> list[Piece]:
+    if isinstance(padding_of(use), BySize) and not use.uniform(lambda op, x: op.count_pad, "count_pad"):
+        return [_real_average(use)]
     padding, before, ceil = _pool_padding(op, use)
-    if before and not all(_counts_like_torch(op, x) for op, x in use.all()):
+    if before and not isinstance(padding_of(use), BySize) and not all(_counts_like_torch(*each) for each in use.all()):
         return [_uneven_average(use, ceil)]
     named = {
         "stride": use.optional("stride"),
@@ -70,7 +73,7 @@ def _pool_padding(op: Pool, use: Use[Pool]) -> tuple[Code, tuple[Piece, ...], Co
     ceil = use.argument("ceil")
     padding = padding_of(use)
     if isinstance(padding, BySize):
-        return Lit(0), (size_piece(use, Lit(op.start)),), ceil
+        return Lit(0), (size_piece(use, Lit(op.start)),), Lit(False)  # its windows fill the padded map
     if isinstance(padding, Code) and all(_is_half(op, op.pads(x)) for op, x in use.all()):
         return padding, (), ceil
     pads = use.uniform(lambda op, x: _torch_pads(op, op.pads(x)), *WINDOW)
@@ -96,6 +99,14 @@ def _torch_pads(op: Pool, pads: Sides) -> Sides:
 
 def _counts_like_torch(op: AvgPool, x: TensorType) -> bool:
     return bool(op.count_pad) and _torch_pads(op, op.pads(x)) == op.pads(x)
+
+
+def _real_average(use: Use[AvgPool]) -> Piece:
+    """Averages of the real cells alone, with a padding that depends on the map's size."""
+    use.helpers.add("real_avg_pool2d")
+    kernel, stride = use.argument("kernel"), use.argument("stride")
+    pad = size_module(use, Lit(0))
+    return Piece((), lambda x: call("real_avg_pool2d", x, pad, kernel, stride))
 
 
 def _uneven_average(use: Use[AvgPool], ceil: Code) -> Piece:

@@ -25,10 +25,9 @@ def padding_of(use: Use[Windowed | Deconv], odd_symmetry: str = "") -> Code | Si
     """The padding of a window: one number or pair where both sides are alike, else its four sides."""
     if "pad" not in use.arguments:
         return Lit(0)
-    if all(op.pad == "same_upper" for op in use.ops):
-        differs = len({op.pads(x) for op, x in use.all()}) > 1 or use.is_shared
-        if differs and not use.uniform(lambda op, x: bool(getattr(op, "ceil", False)), "ceil"):
-            return BySize()
+    is_by_size = all(op.pad == "same_upper" for op in use.ops)
+    if is_by_size and (use.is_shared or len({op.pads(x) for op, x in use.all()}) > 1):
+        return BySize()
     pads = use.each(lambda op, x: op.pads(x))
     written = use.written("pad")
     if written is not None and all(_is_pair(value) for value in use.values("pad")):
@@ -37,7 +36,8 @@ def padding_of(use: Use[Windowed | Deconv], odd_symmetry: str = "") -> Code | Si
     kernel = use.argument("kernel")
     if alike and not isinstance(kernel, Lit):
         stride, dilation = use.argument("stride"), use.argument_or("dilation", Lit(1))
-        if odd_symmetry and isinstance(stride, Lit) and stride.value == 1:
+        is_same = all(op.pad == "same" for op in use.ops)
+        if odd_symmetry and is_same and isinstance(stride, Lit) and stride.value == 1:
             return Lit(odd_symmetry)
         reach = binary("-", kernel, Lit(1))
         for guess in (binary("//", kernel, Lit(2)), binary("//", binary("*", dilation, reach), Lit(2))):
@@ -62,14 +62,16 @@ def in_torch_order(pads: Sides) -> Code:
     return Lit((left, right, top, bottom))
 
 
+def size_module(use: Use[Windowed], value: Code) -> Code:
+    """The module that pads as TensorFlow does."""
+    use.helpers.add("SamePad")
+    dilation = unless(use.argument_or("dilation", Lit(1)), 1)
+    return call("SamePad", use.argument("kernel"), use.argument("stride"), dilation=dilation, value=unless(value, 0.0))
+
+
 def size_piece(use: Use[Windowed], value: Code) -> Piece:
     """A step that pads as TensorFlow does."""
-    use.helpers.add("SamePad")
-    named = {
-        "dilation": unless(use.argument_or("dilation", Lit(1)), 1),
-        "value": unless(value, 0.0),
-    }
-    return layer("pad", call("SamePad", use.argument("kernel"), use.argument("stride"), **named), weighted=False)
+    return layer("pad", size_module(use, value), weighted=False)
 
 
 def pad_piece(pads: Sides, value: Code) -> Piece:
