@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from cnnlang.diagnostics import Diagnostic, Edit, Help, Label
 from cnnlang.expand.bounds import MAX_WORK
 from cnnlang.expand.removal import without_shape
 from cnnlang.source import Source, Span
-
-if TYPE_CHECKING:
-    from cnnlang.expand.reached import Reached
 
 MAX_ERRORS = 20  # that are shown
 MAX_REPORTED = 2000  # the same for those of a loop, of which one is shown
@@ -24,9 +20,6 @@ MAX_FOUND = 100  # errors after which nobody looks for more: the cure of each ta
 
 # Lints on what nobody uses. Next to an error they may be its consequence, so they wait until it is mended.
 WAITING = frozenset({"W0501", "W0502", "W0508", "W0509"})
-
-# Lints on what expanding makes: they say nothing of a body that is not expanded.
-EXPANDED = frozenset({"W0502", "W0503", "W0504", "W0505", "W0507", "W0510", "W0511"})
 
 
 class Abandon(Exception):
@@ -112,13 +105,8 @@ class Findings:
     def has_errors(self) -> bool:
         return self._errors > 0
 
-    def result(
-        self, allowed: Mapping[Source, Mapping[int, set[str]]], reached: Callable[[], Reached]
-    ) -> tuple[Diagnostic, ...]:
-        """Everything found, in the order of the text, without the lints that the files allow; at most 20 errors.
-
-        `reached` says what was expanded, if that is asked.
-        """
+    def result(self, allowed: Mapping[Source, Mapping[int, set[str]]]) -> tuple[Diagnostic, ...]:
+        """Everything found, in the order of the text, without the lints that the files allow; at most 20 errors."""
         used: set[tuple[Source, int, str]] = set()
         kept: list[Diagnostic] = []
         for diagnostic, more, looped in self._found.values():
@@ -139,7 +127,7 @@ class Findings:
         if self._errors:
             kept = [d for d in kept if d.code not in WAITING]
         else:
-            kept.extend(_idle_allows(allowed, used, reached))
+            kept.extend(_idle_allows(allowed, used))
         kept.sort(key=lambda d: (d.file_name, d.span.start if d.span else 0, d.code))
         kept = _shortened(kept, [d for d in kept if d.is_error], MAX_ERRORS, "errors", self._errors >= MAX_FOUND)
         return tuple(_shortened(kept, [d for d in kept if not d.is_error], MAX_LINTS, "warnings", False))
@@ -159,20 +147,14 @@ def _shortened(
 
 
 def _idle_allows(
-    allowed: Mapping[Source, Mapping[int, set[str]]],
-    used: set[tuple[Source, int, str]],
-    reached: Callable[[], Reached],
+    allowed: Mapping[Source, Mapping[int, set[str]]], used: set[tuple[Source, int, str]]
 ) -> list[Diagnostic]:
     found = []
-    expanded: Reached | None = None
     for source, lines in allowed.items():
         for line, codes in lines.items():
             text = source.line(line)
             for code in sorted(codes):
                 if (source, line, code) not in used:
-                    expanded = expanded or reached()
-                    if code in EXPANDED and not expanded.line(source, line):
-                        continue
                     column = text.find(code, text.rfind("#"))
                     start = source.line_starts[line - 1] + column
                     span = Span(source, start, start + len(code))
