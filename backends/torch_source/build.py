@@ -70,9 +70,14 @@ def unary(op: str, operand: Code) -> Code:
     match op, operand:
         case "not", Compare(first=first, ops=(sign,), rest=rest) if sign in OPPOSITES:
             return compare(first, (OPPOSITES[sign],), rest)
-        case "not", Unary(op="not", operand=inner) if isinstance(inner, Compare | Unary):
-            return inner
+        case "not", Unary(op="not", operand=inner):
+            return inner if isinstance(inner, Compare | Unary) else call("bool", inner)
     return _folded(Unary(op, operand))
+
+
+def opposite(test: Code) -> Code:
+    """The condition that holds where another does not; only its truth counts."""
+    return test.operand if isinstance(test, Unary) and test.op == "not" else unary("not", test)
 
 
 OPPOSITES = {"==": "!=", "!=": "==", "in": "not in", "not in": "in", "is": "is not", "is not": "is"}

@@ -148,6 +148,16 @@ class Ternary(Code):
 
 
 @dataclass(frozen=True, eq=False)
+class Group(Code):
+    """An expression in parentheses."""
+
+    inner: Code
+
+    def __str__(self) -> str:
+        return f"({self.inner})"
+
+
+@dataclass(frozen=True, eq=False)
 class Subscript(Code):
     value: Code
     items: tuple[Code, ...]

@@ -11,7 +11,7 @@ from cnnlang.backends.torch_source.build import substituted
 from cnnlang.backends.torch_source.code import Code, Lit, Value, Var
 from cnnlang.backends.torch_source.evaluate import names
 from cnnlang.backends.torch_source.lower import Lowering
-from cnnlang.backends.torch_source.names import MODULE_NAMES, class_name, free
+from cnnlang.backends.torch_source.names import MODULE_NAMES, class_name, free, net_name
 from cnnlang.backends.torch_source.rules import merged, pieces
 from cnnlang.backends.torch_source.scope import Scope
 from cnnlang.backends.torch_source.shapes import Shapes
@@ -76,8 +76,7 @@ class Compiler:
     def compile(self) -> None:
         """Fill `classes` and `helpers`; the net's own class is the last."""
         self.taken = set(MODULE_NAMES | HELPERS | CONSTANTS)
-        name = self.program.name
-        name = class_name(name) if name in self.taken else name
+        name = net_name(self.program.name, self.taken)
         self.taken.add(name)
         for traces in self._definitions():
             self._definition(traces)

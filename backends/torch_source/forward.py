@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from cnnlang.backends.torch_source.attributes import Attributes, grouped, in_forward, name_in_loop, only_optional
-from cnnlang.backends.torch_source.build import call, ternary, unary
+from cnnlang.backends.torch_source.build import call, opposite, ternary
 from cnnlang.backends.torch_source.chain import count_uses
 from cnnlang.backends.torch_source.code import Argument, Call, Code, Items, Lit, Local, Ternary
 from cnnlang.backends.torch_source.evaluate import names
@@ -218,7 +218,7 @@ class ForwardWriter(Places):
         if bodies[0]:
             self.lines.append(If(flag, bodies[0], bodies[1]))
         elif bodies[1]:
-            self.lines.append(If(unary("not", flag), bodies[1], []))
+            self.lines.append(If(opposite(flag), bodies[1], []))
 
     def _flag(self, step: Branch) -> Code:
         """The condition, kept on `self` by the constructor."""

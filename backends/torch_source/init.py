@@ -12,7 +12,7 @@ from cnnlang.backends.torch_source.attributes import (
     only_optional,
     static_path,
 )
-from cnnlang.backends.torch_source.build import call, unary
+from cnnlang.backends.torch_source.build import call, opposite
 from cnnlang.backends.torch_source.code import Code, Lit, Local
 from cnnlang.backends.torch_source.layout import Block, If, Line
 from cnnlang.backends.torch_source.looping import loop_reads, loop_statements, needed_names
@@ -119,7 +119,7 @@ class InitWriter:
             return
         self.reads.append(test)
         if not then:
-            test, then, otherwise = unary("not", test), otherwise, []
+            test, then, otherwise = opposite(test), otherwise, []
         if optional is not None:
             path = static_path(optional)
             assert path is not None

@@ -18,9 +18,9 @@ from cnnlang.backends.torch_source.code import (
     Call,
     Code,
     Generator,
+    Group,
     Items,
     Lit,
-    Local,
     Ternary,
     closing,
 )
@@ -140,8 +140,14 @@ def _laid(head: str, made: Code, tail: str, indent: str, *, bracketed: bool) -> 
             comma = "," if len(items) > 1 or open == "(" else ""
             lines = [line for item in items for line in _laid(inner, item, comma, inner, bracketed=True)]
             return [head + open, *lines, f"{indent}{closing(open)}{tail}"]
+        case Group(inner=inside):
+            return _in_parentheses(head, inside, tail, indent)
     if bracketed:
         return _split(head, made, tail, indent)
+    return _in_parentheses(head, made, tail, indent)
+
+
+def _in_parentheses(head: str, made: Code, tail: str, indent: str) -> list[str]:
     inner = indent + STEP  # an expression that is too long stands in parentheses
     whole = f"{inner}{made}"
     body = [whole] if fits(whole) else _split(inner, made, "", inner)
@@ -204,7 +210,7 @@ def _split(head: str, made: Code, tail: str, indent: str) -> list[str]:
 
 
 def _operand(made: Code, level: int) -> Code:
-    return made if made.level >= level else Local(f"({made})")
+    return made if made.level >= level else Group(made)
 
 
 def _operands(made: Binary) -> tuple[Code, list[tuple[str, Code]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cnnlang.backends.torch_source.build import call, unary
+from cnnlang.backends.torch_source.build import call, opposite
 from cnnlang.backends.torch_source.code import Code, Items
 from cnnlang.backends.torch_source.layout import Block, If, Line
 from cnnlang.backends.torch_source.looping import loop_reads, loop_statements, needed_names
@@ -74,4 +74,4 @@ class ListWriter:
         if then:
             self.block.append(If(step.test, then, otherwise))
         elif otherwise:
-            self.block.append(If(unary("not", step.test), otherwise, []))
+            self.block.append(If(opposite(step.test), otherwise, []))

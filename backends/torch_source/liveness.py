@@ -62,12 +62,17 @@ def require_alike(lowered: Lowered, results: Sequence[Val]) -> None:
     """Raise Differs where a module is for nothing in some of the instances: there the file's net does not have it."""
     if not any(isinstance(s, Branch) for s in every(lowered.steps)):
         return
+    flows: set[bool] = set()
     for row in lowered.rows:
         needed: set[Apply] = set()
-        _needed_in(lowered.steps, row, set(results), needed)
+        live = set(results)
+        _needed_in(lowered.steps, row, live, needed)
+        flows.add(lowered.entries[0] in live)
         for step in every(lowered.steps):
             if isinstance(step, Apply) and step.paths is not None and row in step.rows and step not in needed:
                 raise Differs
+    if len(flows) > 1:  # what enters is for nothing in some, and with it what made it
+        raise Differs
 
 
 def _needed_in(steps: Sequence[Step], row: Row, live: set[Val], needed: set[Apply]) -> None:

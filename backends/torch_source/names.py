@@ -74,6 +74,13 @@ def free(name: str, taken: Container[str]) -> str:
     return f"{stem}{number}"
 
 
+def net_name(name: str, taken: Container[str]) -> str:
+    """The class of a net has the net's own name, with `Net` after it where that is taken or none of Python's."""
+    if variable(name) == name and name not in taken:
+        return name
+    return free(f"{variable(name).rstrip('_')}Net", taken)
+
+
 def class_name(name: str) -> str:
     """`conv_bn` as `ConvBn`."""
     camel = "".join(part[:1].upper() + part[1:] for part in variable(name).split("_"))

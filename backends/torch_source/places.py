@@ -65,9 +65,6 @@ class Places:
                         if out in self.own_names and end in own and end is not None:
                             self.own_names.setdefault(end, self.own_names[out])
 
-    def peek(self, val: Val) -> Code:
-        return self.place[val]
-
     def take(self, val: Val) -> Code:
         """A value's expression, read once more."""
         self.left[val] -= 1

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 AXES = ("height", "width")
+MAX_EXPRESSION = 80  # columns; what is longer serves no reader
 
 
 def reads_well(made: Code) -> bool:
@@ -125,7 +126,8 @@ class Values(ABC):
         if len(ranks) != 1:
             raise Differs
         actual = [n.type.channels for n in nodes]
-        if channels is None or not self.holds(channels, rows, actual):
+        is_said = channels is not None and len(str(channels)) <= MAX_EXPRESSION
+        if channels is None or not is_said or not self.holds(channels, rows, actual):
             if len(set(actual)) == 1:
                 channels = Lit(actual[0])
                 self.fixed |= self.free_parameters
