@@ -76,10 +76,10 @@ class Attributes:
             if isinstance(step, Apply) and step.paths is not None:
                 path = static_path(step)
                 if path is None:
-                    if loop is None:
+                    if loop is not None:
+                        self.loops[step] = loop
+                    if self.name_of(step) is None:
                         raise Differs
-                    self.loops[step] = loop
-                    name_in_loop(step, loop)
                     self.taken |= {step.paths[row][0] for row in step.rows}
                     continue
                 if loop is not None and not step.again:
@@ -129,12 +129,19 @@ class Attributes:
         self.taken.add(name)
         return name
 
+    def name_of(self, step: Apply) -> Code | None:
+        """The name of a module that is not the same in every instance and turn; None for one that is."""
+        if step in self.loops:
+            return name_in_loop(step, self.loops[step])
+        return step.naming if static_path(step) is None else None
+
     # --- references ---------------------------------------------------------------------------------------------------
 
     def reference(self, step: Apply, indices: Mapping[str, str]) -> Code:
         """The module of a step, in `forward`, where loops have these indices."""
-        if step in self.loops:
-            name = in_forward(name_in_loop(step, self.loops[step]), self, indices)
+        computed = self.name_of(step)
+        if computed is not None:
+            name = in_forward(computed, self, indices)
             return Call(Local("getattr"), (Argument(SELF), Argument(name)))
         path = static_path(step)
         assert path is not None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cnnlang.backends.torch_source.build import call
+from cnnlang.backends.torch_source.choices import as_modules
 from cnnlang.backends.torch_source.code import Argument, Call, Code, Generator, Local
 from cnnlang.backends.torch_source.evaluate import names
 from cnnlang.backends.torch_source.names import CONTAINER_ATTRIBUTES, MODULE_ATTRIBUTES
@@ -186,6 +187,7 @@ class Folder:
 
 def turn_container(steps: Sequence[Step], entry: Val, depth: int, index: str, count: Code) -> Apply:
     """A repetition whose turns are these steps, as one container: `nn.Sequential(*(... for i in range(n)))`."""
+    steps = as_modules(steps)
     whole = [s for s in steps if isinstance(s, Apply)]
     if len(whole) < len(steps) or not whole or whole[0].inputs != (entry,):
         raise Differs

@@ -173,7 +173,7 @@ class Slice(Code):
 
     def __str__(self) -> str:
         ends = [e for e in (self.start, self.stop) if e is not None]
-        space = "" if all(is_simple(e) or isinstance(e, Unary) for e in ends) else " "
+        space = "" if all("." not in str(e) and (is_simple(e) or isinstance(e, Unary)) for e in ends) else " "
         left = f"{self.start}{space}" if self.start is not None else ""
         right = f"{space}{self.stop}" if self.stop is not None else ""
         return f"{left}:{right}"

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from cnnlang.backends.torch_source.attributes import Attributes, grouped, in_forward, name_in_loop, only_optional
+from cnnlang.backends.torch_source.attributes import Attributes, grouped, in_forward, only_optional
 from cnnlang.backends.torch_source.build import call, opposite, ternary
 from cnnlang.backends.torch_source.chain import count_uses
 from cnnlang.backends.torch_source.code import Argument, Call, Code, Items, Lit, Local, Ternary
@@ -263,7 +263,8 @@ class ForwardWriter(Places):
             n
             for s in every(step.body)
             if isinstance(s, Apply) and s.function is None and s in self.attributes.loops
-            for n in names(name_in_loop(s, self.attributes.loops[s]))
+            if (computed := self.attributes.name_of(s)) is not None
+            for n in names(computed) & {step.index, *step.targets}
         }
         taken = self.busy() | set(self.own_names.values()) | {flowing, *FLOWING}
         called = {n: free(n, taken) for n in sorted(read)}

@@ -8,7 +8,6 @@ from cnnlang.backends.torch_source.attributes import (
     Attributes,
     modules_always_in,
     modules_in,
-    name_in_loop,
     only_optional,
     static_path,
 )
@@ -16,7 +15,7 @@ from cnnlang.backends.torch_source.build import call, opposite
 from cnnlang.backends.torch_source.code import Code, Lit, Local
 from cnnlang.backends.torch_source.layout import Block, If, Line
 from cnnlang.backends.torch_source.looping import loop_reads, loop_statements, needed_names
-from cnnlang.backends.torch_source.steps import Apply, Branch, Define, Loop, Path, Step, Val, child_steps
+from cnnlang.backends.torch_source.steps import Apply, Branch, Define, Loop, Path, Step, Val, child_steps, every
 
 
 class InitWriter:
@@ -32,7 +31,8 @@ class InitWriter:
         self.shape = ""
 
     def run(self, steps: Sequence[Step], *, is_top: bool = True, skip: frozenset[Path] = frozenset()) -> None:
-        needed = needed_names(steps) | set(self.attributes.needed)
+        computed = [self.attributes.name_of(s) for s in every(steps) if isinstance(s, Apply)]
+        needed = needed_names(steps, more=[n for n in computed if n is not None]) | set(self.attributes.needed)
         for step in steps:
             if is_top:
                 self._open(step)
@@ -77,8 +77,8 @@ class InitWriter:
         made = step.modules[0].made
         comment = self.describe(step.output) if self.describe else ""
         comment, self.shape = (comment if comment != self.shape else ""), comment or self.shape
-        if step in self.attributes.loops:
-            name = name_in_loop(step, self.attributes.loops[step])
+        name = self.attributes.name_of(step)
+        if name is not None:
             self.reads += [name, made]
             self.block.append(Line("", call("self.add_module", name, made), "", comment))
             return

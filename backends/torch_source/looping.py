@@ -16,9 +16,9 @@ def used_by(reads: Iterable[Code]) -> set[str]:
     return {n for made in reads for n in names(made)}
 
 
-def needed_names(steps: Sequence[Step], loops: Sequence[Code] | None = None) -> set[str]:
+def needed_names(steps: Sequence[Step], loops: Sequence[Code] | None = None, more: Sequence[Code] = ()) -> set[str]:
     """Names of the constructor that something in a body reads; of its loops, what is given or all of them."""
-    found = used_by(loops or ())
+    found = used_by([*(loops or ()), *more])
     for step in every(steps):
         match step:
             case Apply(modules=modules):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from cnnlang.backends.torch_source.attributes import Attributes, static_path
 from cnnlang.backends.torch_source.chain import Folder, census, count_uses
+from cnnlang.backends.torch_source.choices import as_branches, as_modules
 from cnnlang.backends.torch_source.code import Argument, Call, Local
 from cnnlang.backends.torch_source.evaluate import names
 from cnnlang.backends.torch_source.forward import ForwardWriter
@@ -58,6 +59,7 @@ def written(
     results = [*lowered.outputs, *lowered.heads]
     lowered.steps = pruned(lowered.steps, set(results))
     require_alike(lowered, results)
+    lowered.steps = as_modules(lowered.steps)
     uses = count_uses(lowered.steps, results)
     lowered.reads = tuple(is_root or uses[e] > 0 for e in lowered.entries)
     construct_once(lowered.steps)
@@ -67,6 +69,7 @@ def written(
     lowered.steps = folder.fold(lowered.steps)
     if _is_sequence(lowered, uses):
         return _sequence_class(lowered, name, describe, is_root=is_root)
+    lowered.steps = as_branches(lowered.steps)
     return _module_class(lowered, name, parameters, describe, is_root=is_root)
 
 

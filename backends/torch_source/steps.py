@@ -125,6 +125,7 @@ class Apply:
     attribute: str = ""  # what its module is called, once that is settled
     label: str = ""  # the file's name for a step without weights
     naming: Code | None = None  # the last part of its path, as the file computes it
+    choice: Branch | None = None  # the `if` of which it is one module
 
 
 @dataclass(eq=False)
