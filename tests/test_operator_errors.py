@@ -49,7 +49,7 @@ def refusal(name: str, arguments: dict[str, Any], *shapes: tuple[Dim, ...]) -> O
         ("dense", {"units": 10}, SYMBOLIC, "E0205",
          "`dense` needs a known number of features [N, C], and was given [N, 16, H, W]"),
         ("flatten", {}, SYMBOLIC, "E0205",
-         "`flatten` needs a map of a known size, and [N, 16, H, W] has 16*H*W numbers"),
+         "`flatten` needs a map of a known size, and was given [N, 16, H, W]"),
         ("conv", {"channels": 8, "kernel": 3, "stride": 2, "pad": "same_upper"}, SYMBOLIC, "E0205",
          "pad=\"same_upper\" with stride 2 needs to know H % 2"),
         # divisibility

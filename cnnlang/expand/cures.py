@@ -120,6 +120,12 @@ def refused_value(error: OperatorError, call: tree.Call | tree.Merge, value: Val
     if error.argument == "weight" and isinstance(value, str) and value.lower() in KERNELS:
         text = KERNELS[value.lower()]
         return (Help(f"write its rows: `{text}`", (Edit(written.value.span, text),)),)
+    if error.argument == "weight" and isinstance(value, list) and all(isinstance(row, list) for row in value):
+        lengths = [len(row) for row in value]
+        odd = next((i for i, n in enumerate(lengths) if n != lengths[0]), None)
+        if odd is not None:
+            words = f"rows are equally long: row {odd + 1} has {lengths[odd]} numbers, and the first has {lengths[0]}"
+            return (Help(words),)
     kind = next(f.kind for f in OPERATORS[call.name.name].fields() if f.name == error.argument)
     return value_cure(kind, value, written.value)
 

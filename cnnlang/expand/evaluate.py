@@ -216,7 +216,8 @@ class Evaluator:
         try:
             return self._bounded(OPERATIONS[op](left, right), span)
         except ZeroDivisionError:
-            raise self.error("division by zero", operand.span) from None
+            zero = "" if isinstance(operand, tree.Constant) else f": `{operand.span.text}` is 0"
+            raise self.error(f"division by zero{zero}", operand.span) from None
         except OverflowError:
             raise self.error("the result is too large", span) from None
         except (TypeError, ValueError):

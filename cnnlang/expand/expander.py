@@ -298,6 +298,7 @@ class Expander(Steps):
                         "E0316",
                         "a net with several outputs cannot be applied as a block",
                         frame.within.call if frame.within else statement.span,
+                        help=(Help("make a block of what leads to the one that is wanted"),),
                     )
                 frame.value = node
             traces.append(OutputMade(item, inner, node))

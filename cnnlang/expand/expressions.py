@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cnnlang.diagnostics import Edit, Help
+from cnnlang.diagnostics import Edit, Help, Label
 from cnnlang.expand.arguments import Callee, match_arguments
 from cnnlang.expand.evaluate import FUNCTIONS
 from cnnlang.expand.findings import Abandon, Findings
@@ -65,26 +65,27 @@ class Expressions:
 
     def unknown(self, name: tree.Name, message: str, known: Sequence[str]) -> Abandon:
         """Report a name that nothing has: where it is made instead, or what is spelt nearly so."""
-        notes, help = self._made_elsewhere(name)
-        if not notes:
+        label, help = self._made_elsewhere(name)
+        if label is None:
             help = did_you_mean(name.name, known, name.span)
-        return self.findings.report("E0301", message, name.span, notes=notes, help=help)
+        labels = (label,) if label is not None else ()
+        return self.findings.report("E0301", message, name.span, labels=labels, help=help)
 
-    def _made_elsewhere(self, name: tree.Name) -> tuple[tuple[str, ...], tuple[Help, ...]]:
-        """A note on where a name is made that cannot be seen, and the cure where there is one."""
+    def _made_elsewhere(self, name: tree.Name) -> tuple[Label | None, tuple[Help, ...]]:
+        """Where a name is made that cannot be seen from here, and the cure where there is one."""
         places = [s for s in self.mentions.bound.get(name.name, ()) if s.start != name.span.start]
         if places and places[0].start > name.span.start:
-            return (f"`{name.name}` is made after this, at {places[0]}",), (Help("use it after it is made"),)
+            return Label(places[0], "made here, after it is used"), (Help("use it after it is made"),)
         if places:
-            note = f"`{name.name}` is made at {places[-1]}, inside braces, a branch or a loop, and is not seen outside"
-            return (note,), (Help("make it where both places see it"),)
+            words = "what is made in a branch, a loop or a repetition is not seen outside: make it where both see it"
+            return Label(places[-1], "made here"), (Help(words),)
         if not isinstance(self.definition, tree.Block):
-            return (), ()
+            return None, ()
         for other in self.module.own:
             if isinstance(other.syntax, tree.Net) and (parameter := _parameter(other.syntax, name.name)):
-                note = f"`{name.name}` is a parameter of net `{other.name}`; a block sees only its own"
-                return (note,), self._pass_on(self.definition, parameter)
-        return (), ()
+                label = Label(parameter.name.span, f"a parameter of net `{other.name}`; a block sees only its own")
+                return label, self._pass_on(self.definition, parameter)
+        return None, ()
 
     def _pass_on(self, block: tree.Block, parameter: tree.Parameter) -> tuple[Help, ...]:
         """The cure for a block that uses a parameter of its net: to give it one of its own."""
@@ -158,7 +159,8 @@ class Expressions:
             if name == "N" and sizes:
                 return
             if name in self.module.definitions or name in OPERATORS:
-                self.findings.report("E0317", f"`{name}` is a step, not a number", expr.span)
+                help = (Help(f"steps are joined by `->`: `... -> {name}`"),)
+                self.findings.report("E0317", f"`{name}` is a step, not a number", expr.span, help=help)
             elif name in FUNCTIONS:
                 self.findings.report("E0317", f"`{name}` is a function: it needs arguments", expr.span)
             elif name in PYTHON_WORDS:

@@ -100,6 +100,7 @@ class Instances(Layers):
                 "E0316",
                 f"net `{definition.name}` has several inputs, so it cannot be applied as a block",
                 frame.place(call.span),
+                help=(Help("a block takes one value, and others as parameters: `block pair(other: tensor)`"),),
             )
         shown = ", ".join(
             [*(f"{k}={show_short(v)}" for k, v in values.items()), *(f"{k}={n.name}" for k, n in tensors.items())]

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from cnnlang.diagnostics import Edit, Help, Label
+from cnnlang.expand.as_written import as_written
 from cnnlang.expand.cures import argument_edit, multiple_sizes, trail
 from cnnlang.expand.removal import at, remove_step
 from cnnlang.ops.pool import GlobalPool
@@ -39,7 +40,7 @@ def merge_mismatch(
     findings: Findings,
 ) -> Abandon:
     """Report a merge of unequal shapes: each branch's beside it, and the cure where a step makes them equal."""
-    found = (_padding(branches), _step_more(error, branches), _same_rank(branches))
+    found = (_padding(branches), _step_more(error, branches, frame), _same_rank(branches))
     help = tuple(h for h in found if h is not None)
     if error.help and not help:
         edits = multiple_sizes(op, [n.type for _, _, n in branches], inputs) if error.code == "E0205" else ()
@@ -85,10 +86,11 @@ def _appended(branch: tree.Branch, step: str) -> tuple[str, Edit]:
     return text, Edit(at(span, span.end), f" -> {step}")
 
 
-def _step_more(error: OperatorError, branches: Branches) -> Help | None:
+def _step_more(error: OperatorError, branches: Branches, frame: Frame) -> Help | None:
     if error.after is None or error.branch is None:
         return None
-    text, edit = _appended(branches[error.branch][0], error.after)
+    target = branches[1 if error.branch == 0 else 0]
+    text, edit = _appended(branches[error.branch][0], as_written(error.after, target[1], target[2], frame))
     verb = "project" if error.after.startswith("conv") else "fit"
     return Help(f"{verb} the {_which(error.branch)} branch:  | {text}", (edit,))
 

@@ -78,10 +78,15 @@ class Paths:
 
 def _another_path(by: tree.Tree, other: tree.Tree, name: str) -> Help:
     """The cure for a path that is taken: without its label, a step is named by its kind and number."""
+    if by is other and isinstance(by, tree.Step) and by.label is not None:
+        words = 'in a loop a label has a number in it, as `"stem{i}"`; without a label the path is counted'
+        return Help(words, (remove_label(by),))
+    if by is other:
+        return Help('in a loop a label has a number in it, as `group "layer{i+1}"`')
     for each in (by, other):
         if isinstance(each, tree.Step) and each.label is not None:
             return Help("give one of them another name, or none", (remove_label(each),))
-    if isinstance(by, tree.Group) and by is not other:
+    if isinstance(by, tree.Group):
         text = f"{name}_2" if isinstance(by.label, tree.Name) else by.label.span.text[:-1] + '_2"'
         return Help(f"give one of them another name, as `{name}_2`", (Edit(by.label.span, text),))
     return Help("give one of them another name")

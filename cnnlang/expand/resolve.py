@@ -162,7 +162,7 @@ class Resolver(ChainResolver):
         text = name.name
         taken = names.find(text)
         if taken is not None and text not in self.rebindable:
-            self._taken(name, kind, f"`{text}` is bound already, at {taken.span}", names, by, rebinds=True)
+            self._taken(name, kind, f"`{text}` is bound already", names, by, first=taken.span)
         elif text in self.module.definitions or text in self.module.imported:
             found = self.module.definitions.get(text)
             self._taken(name, kind, f"`{text}` is the name of a {found.noun if found else 'block'}", names, by)
@@ -175,13 +175,13 @@ class Resolver(ChainResolver):
         self.declared.append((text, known))
 
     def _taken(
-        self, name: tree.Name, kind: str, why: str, names: Names, by: tree.Tree, *, rebinds: bool = False
+        self, name: tree.Name, kind: str, why: str, names: Names, by: tree.Tree, *, first: Span | None = None
     ) -> None:
         """Report a name that is taken; the cure renames it here and wherever it then means this one."""
         number = 1
         while self._is_taken(fresh := f"{name.name}_{number}", names):
             number += 1
-        steps = rebinds and kind in ("tensor", "shared")
+        steps = first is not None and kind in ("tensor", "shared")
         places = [name.span, *self.mentions.uses(name.name, name.span.end, self.ends, steps=steps)]
         if isinstance(by, tree.Parameter):
             calls = Mentions(self.module.file).calls.get(self.definition.name.name, ())
@@ -191,6 +191,7 @@ class Resolver(ChainResolver):
             "E0306",
             f"{why}; a name cannot be bound again or hidden",
             name.span,
+            labels=(Label(first, "bound here"),) if first is not None else (),
             help=(Help(f"choose another name, as `{fresh}`", tuple(Edit(place, fresh) for place in places)),),
         )
 

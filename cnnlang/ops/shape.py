@@ -45,7 +45,7 @@ class Flatten(Op):
     def result(self, *inputs: TensorType) -> TensorType:
         x = inputs[0]
         if not isinstance(x.elements, int):
-            message = f"`flatten` needs a map of a known size, and {x} has {x.elements} numbers"
+            message = f"`flatten` needs a map of a known size, and was given {x}"
             cure = "use `global_avgpool` in its place, or declare the input's height and width as numbers"
             raise OperatorError("E0205", message, help=cure, instead="global_avgpool")
         return TensorType((x.batch, x.elements))
