@@ -77,6 +77,12 @@ def _name(groups: Groups) -> str:
     return re.sub(r"\W+", "_", groups["n"])
 
 
+def _next(number: str) -> int:
+    """One more than a number, however it is written (`1_000`, `1.5`)."""
+    digits = re.match(r"[0-9]+", number)
+    return int(digits[0][:15]) + 1 if digits else 1
+
+
 def _dims(opening: str) -> str:
     """A pattern for `(3, 32, 32)` after an opening: groups o, dims and c."""
     return rf"(?P<o>{opening}(?:(?:N|none|batch|- 1) , )?)(?P<dims>[^()\[\]]*[^()\[\] ,])(?P<c>(?: ,)? [)\]])"
@@ -415,7 +421,7 @@ HABITS: tuple[Habit, ...] = (
         r"for %w (?P<all>(?:@= (?P<a>[0-9]+) [,:]|in (?P<d>[0-9]+) @[,:]) (?P<b>[0-9]+))",
         "a `for` goes over a list",
         "write `in range(...)`",
-        (("all", lambda g: f"in range({g['a'] or g['d']}, {int(g['b'][:15]) + 1})"),),
+        (("all", lambda g: f"in range({g['a'] or g['d']}, {_next(g['b'])})"),),
     ),
     Habit(
         r"%^(?P<cut>(?:for|repeat|loop|times) @(?P<n>%n|%w) )(?P<b>\{.*\})(?P<end>)$",
