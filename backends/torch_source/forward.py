@@ -341,7 +341,22 @@ class ForwardWriter(Places):
             self.pending.discard(val)
             self.assign(self.free_name(val), val)
             made = self.place[val]
-        self.emit("return ", made, None if isinstance(made, Local) else val)
+        if not self._returned_early(made):
+            self.emit("return ", made, None if isinstance(made, Local) else val)
+
+    def _returned_early(self, made: Code) -> bool:
+        """Where a last `if` gives both sides' results one name, each side returns its own."""
+        last = self.lines[-1] if self.lines else None
+        if not isinstance(last, If) or not last.otherwise:
+            return False
+        ends = (last.then[-1], last.otherwise[-1])
+        if not all(isinstance(end, Line) and end.head == f"{made} = " for end in ends):
+            return False
+        for end in ends:
+            assert isinstance(end, Line)
+            end.head = "return "
+        self.lines[-1:] = [If(last.test, last.then, []), *last.otherwise]
+        return True
 
 
 def _tuple(parts: Sequence[Code]) -> Code:
