@@ -1,20 +1,53 @@
-"""The targets: source (`torch`, `numba`) and the text of the graph. Each is imported only when it is asked for."""
+"""The targets: source in other frameworks, models as files, and the text of the graph; imported when asked for.
+
+The module of a source target has
+
+    emit(program) -> str                          its text, or FindingsError with E04xx
+    refusals(program) -> tuple[Diagnostic, ...]   what the target cannot express, each with its place; empty if all
+
+and that of a model, which is a file with weights in it, has `export(program, weights, ...) -> bytes` for `emit`. What a
+target cannot say of an operator stands in its module's `LIMITS`, by the operator's name, in one sentence.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnnlang.errors import UsageError
 
 if TYPE_CHECKING:
     from cnnlang.program import Program
 
-# each module has `emit(program) -> str`
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One thing that a net becomes.
+
+    Attributes
+    ----------
+    module
+        Where it is made.
+    title
+        What it is, in a few words.
+    is_model
+        Whether it is a file with weights in it, and no text.
+    """
+
+    module: str
+    title: str
+    is_model: bool = False
+
+    def load(self) -> Any:
+        """The module, imported."""
+        return import_module(self.module)
+
+
 TARGETS = {
-    "torch": "cnnlang.backends.torch_source",
-    "numba": "cnnlang.backends.numba_source",
-    "graph": "cnnlang.backends.graph_text",
+    "torch": Target("cnnlang.backends.torch_source", "a PyTorch module"),
+    "numba": Target("cnnlang.backends.numba_source", "a module of NumPy and Numba"),
+    "graph": Target("cnnlang.backends.graph_text", "the typed graph as text"),
 }
 
 
@@ -24,12 +57,27 @@ def emit(program: Program, target: str) -> str:
     Raises
     ------
     UsageError
-        There is no such target.
+        There is no such target, or it is no text.
     FindingsError
         E04xx: the target cannot express the program.
+    """
+    found = find(target)
+    if found.is_model:
+        msg = f"{target} is a file with weights in it: cnnlang emit --target {target} -o FILE, or `export`"
+        raise UsageError(msg)
+    text: str = found.load().emit(program)
+    return text
+
+
+def find(target: str) -> Target:
+    """A target by its name.
+
+    Raises
+    ------
+    UsageError
+        There is none.
     """
     if target not in TARGETS:
         msg = f"there is no target `{target}`; there are {', '.join(TARGETS)}"
         raise UsageError(msg)
-    text: str = import_module(TARGETS[target]).emit(program)
-    return text
+    return TARGETS[target]
