@@ -1,1 +1,1 @@
-"""What source targets share: Python code as data, and a net's records as steps in terms of a definition's parameters."""
+"""What source targets share: Python code as data, and a net's records as steps in terms of its definitions."""
