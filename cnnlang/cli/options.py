@@ -39,7 +39,7 @@ def _read_value(text: str) -> tuple[str, Value]:
     except FindingsError as error:
         reason = error.diagnostics[0].message
     except Abandon:
-        reason = findings.result({})[0].message
+        reason = findings.result()[0].message
     msg = f"--set {text}: {reason}"
     raise UsageError(msg)
 

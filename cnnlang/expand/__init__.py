@@ -15,6 +15,7 @@ from cnnlang.expand.assemble import assemble
 from cnnlang.expand.findings import Findings
 from cnnlang.expand.instances import base_of
 from cnnlang.expand.modules import Definition, Loader, Module
+from cnnlang.expand.reached import Reached
 from cnnlang.expand.recursion import report_recursion
 from cnnlang.expand.resolve import Resolver
 from cnnlang.expand.suggest import nearest
@@ -91,8 +92,9 @@ def check(
                 _require(net, "net", [d.name for d in _nets(module)], source)
             if not findings.has_errors:
                 programs = _expand(module, net, overrides or {}, findings, loader.root)
+    modules = [m for m in (module, *loader.modules.values()) if m is not None]
     return Checked(
-        findings.result(loader.allowed),
+        findings.result(loader.allowed, lambda: Reached(modules, programs.values())),
         module.file if module else None,
         tuple(d.name for d in _nets(module)) if module else (),
         {} if findings.has_errors else programs,

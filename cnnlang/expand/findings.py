@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from cnnlang.diagnostics import Diagnostic, Edit, Help, Label
 from cnnlang.expand.bounds import MAX_WORK
 from cnnlang.expand.removal import without_shape
 from cnnlang.source import Source, Span
+
+if TYPE_CHECKING:
+    from cnnlang.expand.reached import Reached
 
 MAX_ERRORS = 20  # that are shown
 MAX_REPORTED = 2000  # the same for those of a loop, of which one is shown
@@ -20,6 +24,9 @@ MAX_FOUND = 100  # errors after which nobody looks for more: the cure of each ta
 
 # Lints on what nobody uses. Next to an error they may be its consequence, so they wait until it is mended.
 WAITING = frozenset({"W0501", "W0502", "W0508", "W0509"})
+
+# Lints on what expanding makes: they say nothing of a body that is not expanded.
+EXPANDED = frozenset({"W0502", "W0503", "W0504", "W0505", "W0507", "W0510", "W0511"})
 
 
 class Abandon(Exception):
@@ -105,8 +112,16 @@ class Findings:
     def has_errors(self) -> bool:
         return self._errors > 0
 
-    def result(self, allowed: Mapping[Source, Mapping[int, set[str]]]) -> tuple[Diagnostic, ...]:
-        """Everything found, in the order of the text, without the lints that the files allow; at most 20 errors."""
+    def result(
+        self,
+        allowed: Mapping[Source, Mapping[int, set[str]]] | None = None,
+        reached: Callable[[], Reached] | None = None,
+    ) -> tuple[Diagnostic, ...]:
+        """Everything found, in the order of the text, without the lints that the files allow; at most 20 errors.
+
+        `reached` says what was expanded, if that is asked; without it, all was.
+        """
+        allowed = allowed or {}
         used: set[tuple[Source, int, str]] = set()
         kept: list[Diagnostic] = []
         for diagnostic, more, looped in self._found.values():
@@ -127,7 +142,7 @@ class Findings:
         if self._errors:
             kept = [d for d in kept if d.code not in WAITING]
         else:
-            kept.extend(_idle_allows(allowed, used))
+            kept.extend(_idle_allows(allowed, used, reached))
         kept.sort(key=lambda d: (d.file_name, d.span.start if d.span else 0, d.code))
         kept = _shortened(kept, [d for d in kept if d.is_error], MAX_ERRORS, "errors", self._errors >= MAX_FOUND)
         return tuple(_shortened(kept, [d for d in kept if not d.is_error], MAX_LINTS, "warnings", False))
@@ -147,14 +162,21 @@ def _shortened(
 
 
 def _idle_allows(
-    allowed: Mapping[Source, Mapping[int, set[str]]], used: set[tuple[Source, int, str]]
+    allowed: Mapping[Source, Mapping[int, set[str]]],
+    used: set[tuple[Source, int, str]],
+    reached: Callable[[], Reached] | None,
 ) -> list[Diagnostic]:
     found = []
+    expanded: Reached | None = None
     for source, lines in allowed.items():
         for line, codes in lines.items():
             text = source.line(line)
             for code in sorted(codes):
                 if (source, line, code) not in used:
+                    if reached is not None and code in EXPANDED:
+                        expanded = expanded or reached()
+                        if not expanded.line(source, line):
+                            continue
                     column = text.find(code, text.rfind("#"))
                     start = source.line_starts[line - 1] + column
                     span = Span(source, start, start + len(code))
