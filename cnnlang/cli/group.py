@@ -33,7 +33,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from cnnlang.expand.suggest import nearest
+            from cnnlang.expand.cures.suggest import nearest
 
             near = nearest(args[0], COMMANDS)
             hint = f" Did you mean `{near}`?" if near else ""

@@ -83,7 +83,7 @@ def _one(name: str) -> str:
     if foreign:
         msg = f"`{name}` is called `{foreign}` here: cnnlang ops {foreign}"
         raise UsageError(msg)
-    from cnnlang.expand.suggest import nearest
+    from cnnlang.expand.cures.suggest import nearest
 
     near = nearest(name, [n for registry in registries for n in registry])
     hint = f"; did you mean `{near}`?" if near else ""

@@ -151,7 +151,7 @@ def existing(name: str) -> str:
         msg = f"{name}: this is a folder; name a file in it"
         raise UsageError(msg)
     if not path.exists():
-        from cnnlang.expand.suggest import nearest
+        from cnnlang.expand.cures.suggest import nearest
 
         there = [p.name for p in path.parent.glob("*.cnn")] if path.parent.is_dir() else []
         near = nearest(path.name, there)

@@ -12,13 +12,13 @@ from pathlib import Path
 from cnnlang.diagnostics import Diagnostic
 from cnnlang.errors import FindingsError, UsageError
 from cnnlang.expand.assemble import assemble
+from cnnlang.expand.cures.suggest import nearest
 from cnnlang.expand.findings import Findings
 from cnnlang.expand.instances import base_of
 from cnnlang.expand.modules import Definition, Loader, Module
 from cnnlang.expand.reached import Reached
 from cnnlang.expand.recursion import report_recursion
 from cnnlang.expand.resolve import Resolver
-from cnnlang.expand.suggest import nearest
 from cnnlang.program import Program
 from cnnlang.signature import Value
 from cnnlang.source import Source

@@ -8,9 +8,9 @@ from functools import cache
 from typing import Any
 
 from cnnlang.diagnostics import Edit, Help
+from cnnlang.expand.cures.foreign_arguments import Rest, unknown_argument
+from cnnlang.expand.cures.removal import at, remove_argument
 from cnnlang.expand.findings import Abandon, Findings
-from cnnlang.expand.foreign_arguments import Rest, unknown_argument
-from cnnlang.expand.removal import at, remove_argument
 from cnnlang.signature import Declared
 from cnnlang.source import Span
 from cnnlang.syntax import tree

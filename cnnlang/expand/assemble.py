@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cnnlang.expand.checks import hold_checks
 from cnnlang.expand.expander import Expander
 from cnnlang.expand.findings import Findings
-from cnnlang.expand.metadata import input_info, read_labels
 from cnnlang.expand.modules import Definition
+from cnnlang.expand.sections.checks import hold_checks
+from cnnlang.expand.sections.metadata import input_info, read_labels
 from cnnlang.ir import Graph
 from cnnlang.program import Program
 from cnnlang.signature import Value
@@ -38,7 +38,7 @@ def assemble(definition: Definition, overrides: Mapping[str, Value], findings: F
     read: dict[str, dict[str, Any]] = {}
     for kind in ("train", "predict", "meta"):
         if isinstance(section := sections.get(kind), tree.Section):
-            from cnnlang.expand.sections import read_section  # most files need none of its registries
+            from cnnlang.expand.sections.entries import read_section  # most files need none of its registries
 
             read[kind] = read_section(section, evaluator, outputs, paths, heads, findings)
     program = Program(

@@ -13,10 +13,10 @@ from typing import Protocol
 from cnnlang.diagnostics import Edit, Help
 from cnnlang.dims import Term, sign
 from cnnlang.expand.bounds import INTEGER, MAX_LIST, MAX_TEXT, too_large, work_of
+from cnnlang.expand.cures.number import as_number, cut_lists, last_index, plain_value, step_of_one
+from cnnlang.expand.cures.suggest import did_you_mean
+from cnnlang.expand.cures.value import integer_cure
 from cnnlang.expand.findings import Abandon, Findings
-from cnnlang.expand.number_cures import as_number, cut_lists, last_index, plain_value, step_of_one
-from cnnlang.expand.suggest import did_you_mean
-from cnnlang.expand.value_cures import integer_cure
 from cnnlang.signature import Value, is_int, show_short
 from cnnlang.source import Expansion, Span
 from cnnlang.syntax import tree

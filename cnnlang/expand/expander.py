@@ -9,16 +9,16 @@ from functools import singledispatchmethod
 from cnnlang.diagnostics import Edit, Help, Label
 from cnnlang.dims import Dim, Term, solve, substitute, variables
 from cnnlang.expand.arguments import Callee, Slot, match_arguments
+from cnnlang.expand.cures.flow import fitted, input_shape, input_size, loop, lost_value, missing_input, unpacked
+from cnnlang.expand.cures.removal import at, end_of, remove_statement, top_of
+from cnnlang.expand.cures.value import value_cure
 from cnnlang.expand.findings import Abandon, Findings
-from cnnlang.expand.flow_cures import fitted, input_shape, input_size, loop, lost_value, missing_input, unpacked
 from cnnlang.expand.frames import ABSENT, UNKNOWN, Env, Frame, Naming, Number, SharedValue
 from cnnlang.expand.instances import base_of
 from cnnlang.expand.layers import LimitReached, Traces
 from cnnlang.expand.modules import Definition
 from cnnlang.expand.paths import counted, label_path
-from cnnlang.expand.removal import at, end_of, remove_statement, top_of
 from cnnlang.expand.steps import Steps
-from cnnlang.expand.value_cures import value_cure
 from cnnlang.ir import Node, TensorType
 from cnnlang.ops import OPERATORS
 from cnnlang.ops.base import Input, Op

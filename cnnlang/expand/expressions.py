@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from cnnlang.diagnostics import Edit, Help, Label
 from cnnlang.expand.arguments import Callee, match_arguments
+from cnnlang.expand.cures.removal import at
+from cnnlang.expand.cures.suggest import did_you_mean, nearest
 from cnnlang.expand.evaluate import FUNCTIONS
 from cnnlang.expand.findings import Abandon, Findings
 from cnnlang.expand.frames import SIZES
 from cnnlang.expand.modules import Module
 from cnnlang.expand.names import Known, Mentions, Names
-from cnnlang.expand.removal import at
-from cnnlang.expand.suggest import did_you_mean, nearest
 from cnnlang.ops import OPERATORS
 from cnnlang.source import Span
 from cnnlang.syntax import tree

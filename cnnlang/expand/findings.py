@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cnnlang.diagnostics import Diagnostic, Edit, Help, Label
 from cnnlang.expand.bounds import MAX_WORK
-from cnnlang.expand.removal import without_shape
+from cnnlang.expand.cures.removal import without_shape
 from cnnlang.source import Source, Span
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from cnnlang.diagnostics import Edit, Help
 from cnnlang.dims import Term
+from cnnlang.expand.cures.flow import both_sides, sized
+from cnnlang.expand.cures.suggest import did_you_mean
 from cnnlang.expand.evaluate import Evaluator
 from cnnlang.expand.findings import Abandon, Findings
-from cnnlang.expand.flow_cures import both_sides, sized
-from cnnlang.expand.suggest import did_you_mean
 from cnnlang.ir import Node, TensorType
 from cnnlang.ops.base import Input, Leaf
 from cnnlang.signature import Value

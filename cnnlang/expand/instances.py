@@ -8,12 +8,12 @@ from dataclasses import replace
 from cnnlang.diagnostics import Edit, Help, Label
 from cnnlang.errors import OperatorError
 from cnnlang.expand.arguments import evaluated, match_arguments
-from cnnlang.expand.cures import trail
+from cnnlang.expand.cures.operator import trail
+from cnnlang.expand.cures.removal import at
 from cnnlang.expand.findings import Abandon
 from cnnlang.expand.frames import ABSENT, UNKNOWN, Env, Frame, Naming, Number, SharedValue
 from cnnlang.expand.layers import Layers, Traces
 from cnnlang.expand.modules import Definition
-from cnnlang.expand.removal import at
 from cnnlang.ir import Node, TensorType
 from cnnlang.ops.base import Op, WeightSpec
 from cnnlang.ops.merge import projection

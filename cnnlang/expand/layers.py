@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from cnnlang.diagnostics import Help
 from cnnlang.dims import Dim, Term
 from cnnlang.errors import OperatorError
-from cnnlang.expand import cures
 from cnnlang.expand.arguments import Callee, evaluated, match_arguments
 from cnnlang.expand.bounds import MAX_PARTS, too_long
-from cnnlang.expand.caller_cures import in_the_call
+from cnnlang.expand.cures import operator as cures
+from cnnlang.expand.cures.call import in_the_call
+from cnnlang.expand.cures.flow import missing_flow, sized
+from cnnlang.expand.cures.removal import remove_label
 from cnnlang.expand.findings import Abandon, Enough, Findings
-from cnnlang.expand.flow_cures import missing_flow, sized
 from cnnlang.expand.frames import ABSENT, UNKNOWN, Frame
 from cnnlang.expand.paths import Paths, automatic, label_path
-from cnnlang.expand.removal import remove_label
 from cnnlang.ir import Node
 from cnnlang.ops import OPERATORS
 from cnnlang.ops.base import Fixed, Op, Weight, WeightSpec

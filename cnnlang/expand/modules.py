@@ -11,11 +11,11 @@ from pathlib import Path
 from cnnlang.diagnostics import Edit, Help, Label
 from cnnlang.errors import FindingsError
 from cnnlang.expand.arguments import Callee, Slot
+from cnnlang.expand.cures.flow import named
+from cnnlang.expand.cures.removal import at, remove_statement
+from cnnlang.expand.cures.suggest import did_you_mean, nearest
 from cnnlang.expand.findings import Abandon, Findings
-from cnnlang.expand.flow_cures import named
 from cnnlang.expand.names import bindings
-from cnnlang.expand.removal import at, remove_statement
-from cnnlang.expand.suggest import did_you_mean, nearest
 from cnnlang.ops import OPERATORS
 from cnnlang.source import Source, Span
 from cnnlang.syntax import allowed, parse, read_source, tree

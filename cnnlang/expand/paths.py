@@ -7,10 +7,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from cnnlang.diagnostics import Edit, Help, Label
+from cnnlang.expand.cures.removal import at, remove_label
 from cnnlang.expand.findings import Findings
 from cnnlang.expand.frames import Frame
 from cnnlang.expand.modules import Module
-from cnnlang.expand.removal import at, remove_label
 from cnnlang.ops import OPERATORS
 from cnnlang.ops.base import Op
 from cnnlang.source import Span

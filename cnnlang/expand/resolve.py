@@ -10,14 +10,14 @@ from contextlib import suppress
 
 from cnnlang.diagnostics import Edit, Help, Label
 from cnnlang.expand.arguments import Callee
+from cnnlang.expand.cures.foreign_steps import foreign_step
+from cnnlang.expand.cures.removal import at, end_of, remove_item, remove_statement, top_of
+from cnnlang.expand.cures.suggest import did_you_mean
 from cnnlang.expand.evaluate import FUNCTIONS
 from cnnlang.expand.findings import Abandon, Findings
-from cnnlang.expand.foreign_steps import foreign_step
 from cnnlang.expand.modules import Definition, Module
 from cnnlang.expand.names import Known, Mentions, Names
-from cnnlang.expand.removal import at, end_of, remove_item, remove_statement, top_of
 from cnnlang.expand.resolve_steps import ChainResolver
-from cnnlang.expand.suggest import did_you_mean
 from cnnlang.expand.unused import Unused
 from cnnlang.ops import OPERATORS
 from cnnlang.source import Span

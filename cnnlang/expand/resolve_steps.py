@@ -6,12 +6,12 @@ from abc import ABC, abstractmethod
 
 from cnnlang.diagnostics import Edit, Help
 from cnnlang.expand.arguments import Callee
+from cnnlang.expand.cures.foreign_steps import foreign_step, merged
+from cnnlang.expand.cures.removal import at, remove_step
+from cnnlang.expand.cures.suggest import nearest
 from cnnlang.expand.expressions import Expressions
 from cnnlang.expand.findings import Abandon
-from cnnlang.expand.foreign_steps import foreign_step, merged
 from cnnlang.expand.names import Known, Names
-from cnnlang.expand.removal import at, remove_step
-from cnnlang.expand.suggest import nearest
 from cnnlang.ops import OPERATORS
 from cnnlang.ops.base import Op
 from cnnlang.source import Span

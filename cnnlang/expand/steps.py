@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from cnnlang.diagnostics import Edit, Help
 from cnnlang.errors import OperatorError
-from cnnlang.expand import cures
+from cnnlang.expand.cures import operator as cures
+from cnnlang.expand.cures.flow import fewer_repetitions
+from cnnlang.expand.cures.merge import merge_mismatch
 from cnnlang.expand.findings import Abandon
-from cnnlang.expand.flow_cures import fewer_repetitions
 from cnnlang.expand.frames import ABSENT, UNKNOWN, Binding, Env, Frame, Naming, SharedValue
 from cnnlang.expand.instances import Instances
 from cnnlang.expand.layers import MAX_STEPS, Traces
-from cnnlang.expand.merge_cures import merge_mismatch
 from cnnlang.expand.paths import REPEAT, automatic, label_path
 from cnnlang.ir import Node
 from cnnlang.ops import OPERATORS

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 
 from cnnlang.diagnostics import Edit, Help
+from cnnlang.expand.cures.removal import remove_argument, remove_item, remove_label, remove_statement
 from cnnlang.expand.findings import Findings
 from cnnlang.expand.modules import Module
 from cnnlang.expand.names import Known, Mentions, referenced
-from cnnlang.expand.removal import remove_argument, remove_item, remove_label, remove_statement
 from cnnlang.source import Span
 from cnnlang.syntax import tree
 

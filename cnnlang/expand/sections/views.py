@@ -9,10 +9,10 @@ from typing import Any
 from cnnlang.diagnostics import Edit, Help
 from cnnlang.dims import Term
 from cnnlang.expand.arguments import Callee, match_arguments
+from cnnlang.expand.cures.removal import at
+from cnnlang.expand.cures.suggest import nearest
 from cnnlang.expand.findings import Abandon
-from cnnlang.expand.removal import at
-from cnnlang.expand.section_calls import Placed, Reader
-from cnnlang.expand.suggest import nearest
+from cnnlang.expand.sections.calls import Placed, Reader
 from cnnlang.ir import Node
 from cnnlang.ops import OPERATORS
 from cnnlang.syntax import tree

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cnnlang.diagnostics import Edit, Help
-from cnnlang.expand.value_cures import number_in
+from cnnlang.expand.cures.value import number_in
 from cnnlang.signature import Value
 from cnnlang.source import Span
 from cnnlang.syntax import tree

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from cnnlang.diagnostics import Edit, Help
 from cnnlang.errors import FindingsError, OperatorError
-from cnnlang.expand.cures import trail
+from cnnlang.expand.cures.operator import trail
+from cnnlang.expand.cures.removal import remove_entry
+from cnnlang.expand.cures.suggest import did_you_mean
+from cnnlang.expand.cures.value import value_cure
 from cnnlang.expand.findings import Abandon, Findings
 from cnnlang.expand.instances import base_of
 from cnnlang.expand.modules import Definition, beside, outside_the_root, what_is
-from cnnlang.expand.removal import remove_entry
-from cnnlang.expand.suggest import did_you_mean
-from cnnlang.expand.value_cures import value_cure
 from cnnlang.preprocess import Preprocess
 from cnnlang.program import InputInfo
 from cnnlang.signature import Value, is_number

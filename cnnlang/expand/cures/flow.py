@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cnnlang.diagnostics import Edit, Help
 from cnnlang.dims import Term, variables
-from cnnlang.expand.removal import at, remove_statement, top_of
+from cnnlang.expand.cures.removal import at, remove_statement, top_of
 from cnnlang.ops.merge import projection
 from cnnlang.signature import Value, is_int
 from cnnlang.source import Span

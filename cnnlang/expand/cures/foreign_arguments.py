@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cnnlang.diagnostics import Edit, Help
-from cnnlang.expand.removal import at, remove_argument
-from cnnlang.expand.suggest import nearest
+from cnnlang.expand.cures.removal import at, remove_argument
+from cnnlang.expand.cures.suggest import nearest
 from cnnlang.ops import OPERATORS
 from cnnlang.source import Span
 from cnnlang.syntax import tree

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnlang.diagnostics import Edit, Help, Label
+from cnnlang.expand.cures.removal import at, remove_entry
+from cnnlang.expand.cures.suggest import did_you_mean
 from cnnlang.expand.evaluate import Evaluator
 from cnnlang.expand.findings import Abandon, Findings
-from cnnlang.expand.removal import at, remove_entry
-from cnnlang.expand.section_calls import Enough, Placed, Reader
-from cnnlang.expand.section_freeze import FreezeReader
-from cnnlang.expand.section_loss import LossReader
-from cnnlang.expand.section_meta import MetaReader
-from cnnlang.expand.section_views import ViewReader, window_fits
-from cnnlang.expand.suggest import did_you_mean
+from cnnlang.expand.sections.calls import Enough, Placed, Reader
+from cnnlang.expand.sections.freeze import FreezeReader
+from cnnlang.expand.sections.loss import LossReader
+from cnnlang.expand.sections.meta import MetaReader
+from cnnlang.expand.sections.views import ViewReader, window_fits
 from cnnlang.initializers import INITIALIZERS, Initializer
 from cnnlang.ir import Node, topological
 from cnnlang.ops.base import Input

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from cnnlang.diagnostics import Edit, Help
+from cnnlang.expand.cures.suggest import nearest
 from cnnlang.expand.findings import Abandon
-from cnnlang.expand.section_calls import Reader, shown
-from cnnlang.expand.suggest import nearest
+from cnnlang.expand.sections.calls import Reader, shown
 from cnnlang.source import Span
 from cnnlang.syntax import tree
 

@@ -6,9 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from cnnlang.diagnostics import Edit, Help, Label
-from cnnlang.expand.as_written import as_written
-from cnnlang.expand.cures import argument_edit, multiple_sizes, trail
-from cnnlang.expand.removal import at, remove_step
+from cnnlang.expand.cures.as_written import as_written
+from cnnlang.expand.cures.operator import argument_edit, multiple_sizes, trail
+from cnnlang.expand.cures.removal import at, remove_step
 from cnnlang.ops.pool import GlobalPool
 from cnnlang.ops.shape import Flatten
 from cnnlang.program import Layer
@@ -17,7 +17,7 @@ from cnnlang.syntax import tree
 
 if TYPE_CHECKING:
     from cnnlang.errors import OperatorError
-    from cnnlang.expand.cures import Inputs
+    from cnnlang.expand.cures.operator import Inputs
     from cnnlang.expand.findings import Abandon, Findings
     from cnnlang.expand.frames import Frame
     from cnnlang.ir import Node

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from cnnlang.diagnostics import Edit, Help
-from cnnlang.expand.removal import at, remove_step
-from cnnlang.expand.suggest import nearest
+from cnnlang.expand.cures.removal import at, remove_step
+from cnnlang.expand.cures.suggest import nearest
 from cnnlang.ops import OPERATORS
 from cnnlang.signature import is_int
 from cnnlang.source import Span

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cnnlang.diagnostics import Edit, Help
+from cnnlang.expand.cures.removal import at
 from cnnlang.expand.frames import Frame
-from cnnlang.expand.removal import at
 from cnnlang.source import Expansion, Span
 from cnnlang.syntax import tree
 from cnnlang.syntax.walk import walk

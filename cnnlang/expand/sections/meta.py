@@ -8,7 +8,7 @@ from typing import Any
 
 from cnnlang.diagnostics import Edit, Help
 from cnnlang.expand.evaluate import type_name
-from cnnlang.expand.section_calls import Reader, shown
+from cnnlang.expand.sections.calls import Reader, shown
 from cnnlang.signature import Value, is_number
 from cnnlang.syntax import tree
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cnnlang.diagnostics import Edit, Help, Label
-from cnnlang.expand.cures import remove_step
+from cnnlang.expand.cures.operator import remove_step
+from cnnlang.expand.cures.removal import at, remove_entry
+from cnnlang.expand.cures.suggest import did_you_mean
 from cnnlang.expand.evaluate import FUNCTIONS
 from cnnlang.expand.findings import Abandon
-from cnnlang.expand.removal import at, remove_entry
-from cnnlang.expand.section_calls import Reader, shown
-from cnnlang.expand.suggest import did_you_mean
+from cnnlang.expand.sections.calls import Reader, shown
 from cnnlang.ir import Node
 from cnnlang.signature import is_number
 from cnnlang.source import Span

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from cnnlang.diagnostics import Edit, Help
 from cnnlang.dims import Term, substitute, variables
 from cnnlang.errors import OperatorError
-from cnnlang.expand.foreign_steps import NO_RESHAPING
+from cnnlang.expand.cures.foreign_steps import NO_RESHAPING
+from cnnlang.expand.cures.removal import at, end_of_line, remove_argument
+from cnnlang.expand.cures.removal import remove_step as remove_span
+from cnnlang.expand.cures.value import value_cure
 from cnnlang.expand.frames import ABSENT, UNKNOWN
-from cnnlang.expand.removal import at, end_of_line, remove_argument
-from cnnlang.expand.removal import remove_step as remove_span
-from cnnlang.expand.value_cures import value_cure
 from cnnlang.ir import TensorType
 from cnnlang.ops import OPERATORS
 from cnnlang.ops.conv import Conv, Deconv

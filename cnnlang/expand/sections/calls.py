@@ -10,10 +10,10 @@ from typing import Any, Generic, TypeVar
 from cnnlang.diagnostics import Edit, Help
 from cnnlang.errors import OperatorError
 from cnnlang.expand.arguments import Callee, evaluated, match_arguments
+from cnnlang.expand.cures.suggest import did_you_mean
 from cnnlang.expand.evaluate import FUNCTIONS, Evaluator
 from cnnlang.expand.findings import Abandon, Findings
 from cnnlang.expand.frames import SIZES
-from cnnlang.expand.suggest import did_you_mean
 from cnnlang.ops import OPERATORS
 from cnnlang.signature import Declared, Kind, Registry, Value, show_value
 from cnnlang.source import Span

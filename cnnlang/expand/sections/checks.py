@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from cnnlang import analysis
 from cnnlang.diagnostics import Edit, Help
 from cnnlang.dims import Term
+from cnnlang.expand.cures.removal import at
+from cnnlang.expand.cures.suggest import did_you_mean
 from cnnlang.expand.evaluate import Evaluator, Names
 from cnnlang.expand.findings import Abandon, Findings
 from cnnlang.expand.frames import Frame, FrameNames
-from cnnlang.expand.removal import at
-from cnnlang.expand.suggest import did_you_mean
 from cnnlang.program import Program
 from cnnlang.signature import Value, is_int, show_short
 from cnnlang.syntax import tree

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from cnnlang.expand.cures import written_argument
+from cnnlang.expand.cures.operator import written_argument
 from cnnlang.expand.frames import Number
 from cnnlang.program import Applied, Layer
 from cnnlang.syntax import tree

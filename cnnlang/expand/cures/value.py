@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from cnnlang.diagnostics import Edit, Help
-from cnnlang.expand.suggest import nearest
+from cnnlang.expand.cures.suggest import nearest
 from cnnlang.signature import Kind, Value, is_int, is_number, show_number, show_value
 from cnnlang.source import Span
 from cnnlang.syntax import tree
