@@ -1,7 +1,7 @@
 """What is wrong, where, and how to mend it: one object for every way of showing it.
 
 Codes: E01xx syntax, E02xx shapes, E03xx names, arity, types, values and limits, E04xx what a target cannot express,
-W05xx lints. Each code has a page in `cnnlang/explain/`.
+E06xx files of other formats, W05xx lints. Each code has a page in `cnnlang/explain/`.
 """
 
 from __future__ import annotations
