@@ -1,0 +1,64 @@
+"""The net as cnnlang itself runs it: generated kernels, compiled by Numba."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from cnnlang.ir import Graph, Node
+from cnnlang.ops.base import Input
+from cnnlang.ops.dense import Dropout
+from cnnlang.ops.elementwise import Elementwise
+from cnnlang.ops.norm import BatchNorm
+from cnnlang.passes.walk import use_counts
+from cnnlang.program import Program
+from cnnlang.verify.runners import Array, Weights
+
+
+def version() -> str:
+    import numba
+
+    return f"Numba {numba.__version__}"
+
+
+def make(program: Program, weights: Weights) -> CpuRunner:
+    return CpuRunner(program, weights)
+
+
+class CpuRunner:
+    """A compiled model; a second one with more outputs shows the values inside."""
+
+    def __init__(self, program: Program, weights: Weights) -> None:
+        from cnnlang.model import Model
+
+        self._program, self._weights = program, weights
+        self._model = Model(program, weights)
+
+    def __call__(self, *inputs: Array) -> tuple[Array, ...]:
+        with np.errstate(all="ignore"):
+            result = self._model(*inputs)
+        return result if isinstance(result, tuple) else (result,)
+
+    def values(self, *inputs: Array) -> Mapping[Node, Array]:
+        nodes = shown(self._program.graph)
+        names = tuple(f"value_{i}" for i in range(len(nodes)))
+        graph = self._program.graph
+        more = replace(self._program, graph=Graph(graph.name, graph.inputs, tuple(nodes), names))
+        return dict(zip(nodes, CpuRunner(more, self._weights)(*inputs), strict=True))
+
+
+def shown(graph: Graph) -> list[Node]:
+    """The values that the optimised graph has too: not what a bn, an activation or a dropout alone goes on from.
+
+    As further outputs they leave the fusions as they are, so that what is looked at is what ran.
+    """
+    counts = use_counts(graph)
+    outputs = set(graph.outputs)
+    hidden = {
+        node.inputs[0]
+        for node in graph.nodes
+        if isinstance(node.op, BatchNorm | Elementwise | Dropout) and counts[node.inputs[0]] == 1
+    }
+    return [n for n in graph.nodes if n in outputs or not (n.op.is_weight or isinstance(n.op, Input) or n in hidden)]
