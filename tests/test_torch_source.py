@@ -18,10 +18,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cnnlang.backends.python_source.build import binary, compare, function, ternary, unary
+from cnnlang.backends.python_source.code import Code, Lit, Unknown, Var, quoted
+from cnnlang.backends.python_source.evaluate import evaluate
 from cnnlang.backends.torch_source import emit
-from cnnlang.backends.torch_source.build import binary, compare, function, ternary, unary
-from cnnlang.backends.torch_source.code import Code, Lit, Unknown, Var, quoted
-from cnnlang.backends.torch_source.evaluate import evaluate
 from cnnlang.backends.torch_source.names import CONTAINER_ATTRIBUTES, MODULE_ATTRIBUTES, is_reserved
 from cnnlang.errors import FindingsError
 from cnnlang.expand import check

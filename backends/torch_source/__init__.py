@@ -7,5 +7,6 @@ batch normalisation's `num_batches_tracked`); nothing in the text depends on cnn
 from __future__ import annotations
 
 from cnnlang.backends.torch_source.emit import emit
+from cnnlang.backends.torch_source.refusals import LIMITS, refusals
 
-__all__ = ["emit"]
+__all__ = ["LIMITS", "emit", "refusals"]

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeGuard
 
-from cnnlang.backends.torch_source.build import binary, substituted, text
-from cnnlang.backends.torch_source.code import Argument, Call, Code, Lit, Local, Subscript, Var
-from cnnlang.backends.torch_source.evaluate import names
-from cnnlang.backends.torch_source.names import CONTAINER_ATTRIBUTES, MODULE_ATTRIBUTES, free, variable
-from cnnlang.backends.torch_source.steps import Apply, Branch, Differs, Loop, Path, Step, child_steps, every
+from cnnlang.backends.python_source.build import binary, substituted, text
+from cnnlang.backends.python_source.code import Argument, Call, Code, Lit, Local, Subscript, Var
+from cnnlang.backends.python_source.evaluate import names
+from cnnlang.backends.python_source.names import free, variable
+from cnnlang.backends.python_source.steps import Apply, Branch, Differs, Loop, Path, Step, child_steps, every
+from cnnlang.backends.torch_source.names import CONTAINER_ATTRIBUTES, MODULE_ATTRIBUTES, MODULE_NAMES
 
 SELF = Local("self")
 
@@ -110,7 +111,7 @@ class Attributes:
             if step in self.loops:
                 step.attribute = self._stem(kind)
             elif step.label:
-                step.attribute = self.claim(variable(step.label))
+                step.attribute = self.claim(variable(step.label, reserved=MODULE_NAMES))
             else:
                 numbers[kind] += 1
                 step.attribute = self.claim(f"{kind}{numbers[kind]}" if kinds[kind] > 1 else kind)
@@ -188,12 +189,6 @@ def in_forward(made: Code, attributes: Attributes, indices: Mapping[str, str]) -
     """An expression of the constructor as `forward` says it, where loops have these indices."""
     changed = {n: Local(indices[n]) if n in indices else attributes.stored(n) for n in sorted(names(made))}
     return substituted(made, changed) if changed else made
-
-
-def grouped(target: str) -> str:
-    """Several targets of a loop as one."""
-    is_one = "," not in target or (target.startswith("(") and target.find(")") == len(target) - 1)
-    return target if is_one else f"({target})"
 
 
 def only_optional(branch: Branch) -> Apply | None:

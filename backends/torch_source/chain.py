@@ -6,13 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cnnlang.backends.torch_source.build import call
-from cnnlang.backends.torch_source.choices import as_modules
-from cnnlang.backends.torch_source.code import Argument, Call, Code, Generator, Local
-from cnnlang.backends.torch_source.evaluate import names
-from cnnlang.backends.torch_source.names import CONTAINER_ATTRIBUTES, MODULE_ATTRIBUTES
-from cnnlang.backends.torch_source.sequences import Describe, sequence
-from cnnlang.backends.torch_source.steps import (
+from cnnlang.backends.python_source.build import call
+from cnnlang.backends.python_source.code import Argument, Call, Code, Generator, Local
+from cnnlang.backends.python_source.evaluate import names
+from cnnlang.backends.python_source.steps import (
     Apply,
     Branch,
     Differs,
@@ -25,33 +22,13 @@ from cnnlang.backends.torch_source.steps import (
     Row,
     Step,
     Val,
+    count_uses,
     every,
+    origin,
 )
-
-
-def count_uses(steps: Sequence[Step], results: Sequence[Val]) -> Counter[Val]:
-    """How often each value is read."""
-    uses: Counter[Val] = Counter(results)
-    for step in every(steps):
-        match step:
-            case Apply(inputs=inputs):
-                uses.update(inputs)
-            case Merge(branches=branches):
-                uses.update(end for _, end in branches)
-            case Branch(outputs=outputs):
-                uses.update(v for _, *ends in outputs for v in ends if v is not None)
-            case Loop(entry=entry, exit=exit):
-                uses.update((entry, exit))
-            case _:
-                pass
-    return uses
-
-
-def origin(row: Row) -> Row:
-    """The instance that a loop's turn belongs to."""
-    while row.parent is not None and row.parent.base == row.base:
-        row = row.parent
-    return row
+from cnnlang.backends.torch_source.choices import as_modules
+from cnnlang.backends.torch_source.names import CONTAINER_ATTRIBUTES, MODULE_ATTRIBUTES
+from cnnlang.backends.torch_source.sequences import Describe, sequence
 
 
 def census(steps: Sequence[Step]) -> Counter[tuple[Row, Path]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from cnnlang.backends.torch_source.build import ternary
-from cnnlang.backends.torch_source.steps import Apply, Branch, Head, Loop, Merge, Module, Step
+from cnnlang.backends.python_source.build import ternary
+from cnnlang.backends.python_source.steps import Apply, Branch, Head, Loop, Merge, Module, Step
 
 
 def as_modules(steps: Sequence[Step]) -> list[Step]:

@@ -6,15 +6,28 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from cnnlang.backends.torch_source.attributes import Attributes, grouped, in_forward, only_optional
-from cnnlang.backends.torch_source.build import call, opposite, ternary
-from cnnlang.backends.torch_source.chain import count_uses
-from cnnlang.backends.torch_source.code import Argument, Call, Code, Items, Lit, Local, Ternary
-from cnnlang.backends.torch_source.evaluate import names
-from cnnlang.backends.torch_source.layout import STEP, WIDTH, Block, For, If, Line, columns
-from cnnlang.backends.torch_source.names import free
-from cnnlang.backends.torch_source.places import FLOWING, Places, all_values
-from cnnlang.backends.torch_source.steps import Apply, Branch, Define, Head, Loop, Lowered, Merge, Step, Val, every
+from cnnlang.backends.python_source.build import call, opposite, ternary
+from cnnlang.backends.python_source.code import Argument, Call, Code, Items, Lit, Local, Ternary
+from cnnlang.backends.python_source.evaluate import names
+from cnnlang.backends.python_source.layout import STEP, WIDTH, Block, For, If, Line, columns
+from cnnlang.backends.python_source.looping import grouped
+from cnnlang.backends.python_source.names import free
+from cnnlang.backends.python_source.places import FLOWING, Places, all_values
+from cnnlang.backends.python_source.steps import (
+    Apply,
+    Branch,
+    Define,
+    Head,
+    Loop,
+    Lowered,
+    Merge,
+    Step,
+    Val,
+    count_uses,
+    every,
+)
+from cnnlang.backends.torch_source.attributes import Attributes, in_forward, only_optional
+from cnnlang.backends.torch_source.names import MODULE_NAMES
 
 LIGHT = 45  # a branch of at most so many columns may stand inside its merge
 TRAINING = Local("self.training")
@@ -33,6 +46,8 @@ class ForwardWriter(Places):
         Whether it is the net's: then auxiliary heads are returned in training only; a block returns them always (None
         where they are not computed), for the net to pass on.
     """
+
+    reserved = MODULE_NAMES
 
     def __init__(
         self, lowered: Lowered, attributes: Attributes, describe: Callable[[Val], str], *, is_root: bool

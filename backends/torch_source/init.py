@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from cnnlang.backends.python_source.build import call, opposite
+from cnnlang.backends.python_source.code import Code, Lit, Local
+from cnnlang.backends.python_source.layout import Block, If, Line
+from cnnlang.backends.python_source.looping import loop_reads, loop_statements, needed_names
+from cnnlang.backends.python_source.steps import Apply, Branch, Define, Loop, Path, Step, Val, child_steps, every
 from cnnlang.backends.torch_source.attributes import (
     Attributes,
     modules_always_in,
@@ -11,11 +16,6 @@ from cnnlang.backends.torch_source.attributes import (
     only_optional,
     static_path,
 )
-from cnnlang.backends.torch_source.build import call, opposite
-from cnnlang.backends.torch_source.code import Code, Lit, Local
-from cnnlang.backends.torch_source.layout import Block, If, Line
-from cnnlang.backends.torch_source.looping import loop_reads, loop_statements, needed_names
-from cnnlang.backends.torch_source.steps import Apply, Branch, Define, Loop, Path, Step, Val, child_steps, every
 
 
 class InitWriter:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cnnlang.backends.torch_source.build import call, opposite
-from cnnlang.backends.torch_source.code import Code, Items
-from cnnlang.backends.torch_source.layout import Block, If, Line
-from cnnlang.backends.torch_source.looping import loop_reads, loop_statements, needed_names
+from cnnlang.backends.python_source.build import call, opposite
+from cnnlang.backends.python_source.code import Code, Items
+from cnnlang.backends.python_source.layout import Block, If, Line
+from cnnlang.backends.python_source.looping import loop_reads, loop_statements, needed_names
+from cnnlang.backends.python_source.steps import Apply, Branch, Define, Loop, Step
 from cnnlang.backends.torch_source.runs import compressed
-from cnnlang.backends.torch_source.steps import Apply, Branch, Define, Loop, Step
 
 
 class ListWriter:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import keyword
-import re
 import unicodedata
 from collections.abc import Container
+
+from cnnlang.backends.python_source.names import free, variable
 
 # Attributes of every nn.Module (PyTorch 2.4 to 2.13): a layer of such a name is refused or breaks its module. Those
 # that begin with an underscore are refused by pattern.
@@ -35,9 +36,6 @@ CONTAINER_ATTRIBUTES = frozenset(
 
 # Names that the emitted file uses for itself.
 MODULE_NAMES = frozenset({"torch", "nn", "F", "OrderedDict"})
-BUILTINS = frozenset(
-    {"range", "zip", "enumerate", "len", "min", "max", "sum", "bool", "super", "getattr", "float", "self"}
-)
 
 
 def is_reserved(segment: str) -> bool:
@@ -53,35 +51,14 @@ def is_reserved(segment: str) -> bool:
     )
 
 
-def variable(name: str, taken: Container[str] = ()) -> str:
-    """A free name for a variable or parameter, the file's own wherever it may stand."""
-    plain = re.sub(r"\W", "_", unicodedata.normalize("NFKC", name)).lstrip("_") or "value"
-    if not plain.isidentifier():
-        plain = f"v{plain}"
-    if keyword.iskeyword(plain) or plain in BUILTINS or plain in MODULE_NAMES or plain in ("l", "O", "I"):
-        plain += "_"
-    return free(plain, taken)
-
-
-def free(name: str, taken: Container[str]) -> str:
-    """The name, or the name with the first number that is free."""
-    if name not in taken:
-        return name
-    stem = f"{name}_" if name[-1].isdigit() else name
-    number = 2
-    while f"{stem}{number}" in taken:
-        number += 1
-    return f"{stem}{number}"
-
-
 def net_name(name: str, taken: Container[str]) -> str:
     """The class of a net has the net's own name, with `Net` after it where that is taken or none of Python's."""
-    if variable(name) == name and name not in taken:
+    if variable(name, reserved=MODULE_NAMES) == name and name not in taken:
         return name
-    return free(f"{variable(name).rstrip('_')}Net", taken)
+    return free(f"{variable(name, reserved=MODULE_NAMES).rstrip('_')}Net", taken)
 
 
 def class_name(name: str) -> str:
     """`conv_bn` as `ConvBn`."""
-    camel = "".join(part[:1].upper() + part[1:] for part in variable(name).split("_"))
+    camel = "".join(part[:1].upper() + part[1:] for part in variable(name, reserved=MODULE_NAMES).split("_"))
     return f"{camel}Block" if camel in MODULE_NAMES or keyword.iskeyword(camel) or not camel.isidentifier() else camel

@@ -1,28 +1,46 @@
-"""Repetitions and loops: written out, or kept where they can be."""
+"""Repetitions: written out, or `nn.Sequential(*(... for i in range(n)))`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from cnnlang.backends.torch_source.applying import Applying
-from cnnlang.backends.torch_source.build import binary, call, compare, substituted, ternary, total, unary
+from cnnlang.backends.python_source.build import binary, call, compare, substituted, ternary, total, unary
+from cnnlang.backends.python_source.code import Binary, Code, Lit, Var
+from cnnlang.backends.python_source.evaluate import names
+from cnnlang.backends.python_source.lower import Lowering
+from cnnlang.backends.python_source.records import end_of, is_chain
+from cnnlang.backends.python_source.steps import (
+    Apply,
+    Definition,
+    Differs,
+    Lowered,
+    Module,
+    PerRow,
+    Row,
+    Step,
+    Val,
+)
+from cnnlang.backends.python_source.values import AXES, Scope, flowing, replaced
 from cnnlang.backends.torch_source.chain import turn_container
-from cnnlang.backends.torch_source.code import Binary, Code, Lit, Var
-from cnnlang.backends.torch_source.evaluate import names
-from cnnlang.backends.torch_source.expressions import turns_of
-from cnnlang.backends.torch_source.records import bound_to, end_of, is_chain, is_count, same, target_names, target_text
-from cnnlang.backends.torch_source.scope import Scope
-from cnnlang.backends.torch_source.steps import Apply, ClassInfo, Differs, Loop, Lowered, Module, PerRow, Row, Step, Val
-from cnnlang.backends.torch_source.values import AXES, flowing, replaced
 from cnnlang.ir import Node
-from cnnlang.program import Applied, Layer, Looped, Opened, Repeated, Trace
+from cnnlang.program import Applied, Layer, Opened, Repeated, Trace
+
+if TYPE_CHECKING:
+    from cnnlang.backends.torch_source.compiler import TorchCompiler
 
 MAX_UNROLLED = 16  # turns of a net's loop that are written out
 
 
-class Repeating(Applying):
-    """Lowers `* n` and `for`."""
+class TorchLowering(Lowering):
+    """Lowers a body of which a class is made."""
+
+    compiler: TorchCompiler
+
+    def keeps_loop(self, iterable: Code, count: int) -> bool:
+        written_out = not names(iterable) and count <= MAX_UNROLLED
+        return not written_out and (not self.is_root or count > MAX_UNROLLED)
 
     def _repeated(
         self, rows: Sequence[Row], traces: Sequence[Repeated], scope: Scope, flow: Val, steps: list[Step]
@@ -71,7 +89,7 @@ class Repeating(Applying):
         scope: Scope,
         flow: Val,
         steps: list[Step],
-        turned: ClassInfo | None,
+        turned: Definition | None,
     ) -> Val:
         """One turn of `{ ... } * n`: an instance of the class made of its body, or its steps."""
         if turned is None:
@@ -95,7 +113,7 @@ class Repeating(Applying):
         steps.append(step)
         return output
 
-    def _turned(self, rows: Sequence[Row], traces: Sequence[Repeated], scope: Scope) -> ClassInfo | None:
+    def _turned(self, rows: Sequence[Row], traces: Sequence[Repeated], scope: Scope) -> Definition | None:
         """A class for the turns of `{ ... } * n` whose body branches; None where the steps themselves serve."""
         inner: list[Row] = []
         opened: list[Opened] = []
@@ -197,149 +215,3 @@ class Repeating(Applying):
             if self.holds(guess, inner, actual):
                 return guess
         raise Differs
-
-    def _looped(
-        self, rows: Sequence[Row], traces: Sequence[Looped], scope: Scope, flow: Val | None, steps: list[Step]
-    ) -> Val | None:
-        counts = [len(t.turns) for t in traces]
-        iterable = traces[0].statement.iterable
-        made: Code | None = None
-        with suppress(Differs):
-            made = self._iterable(iterable, scope)
-        written_out = made is not None and not names(made) and counts[0] <= MAX_UNROLLED
-        if (
-            not self.unrolled
-            and made is not None
-            and not written_out
-            and flow is not None
-            and (not self.is_root or counts[0] > MAX_UNROLLED)
-        ):
-            try:
-                with self.attempt():
-                    return self._loop(rows, traces, made, scope, flow, steps)
-            except Differs:
-                pass
-        if len(set(counts)) > 1:
-            raise Differs
-        self.fix(iterable, scope)
-        for i in range(counts[0]):
-            turns = [t.turns[i] for t in traces]
-            inside = scope.copy()
-            for name in turns[0][0]:
-                values = [bound[name] for bound, _ in turns]
-                if all(same(v, values[0]) for v in values):
-                    inside.symbols[name] = Lit(values[0])
-                else:
-                    inside.symbols.pop(name, None)
-            inner, flow = self.body(rows, [body for _, body in turns], inside, flow)
-            steps += inner
-        return flow
-
-    def _loop(
-        self, rows: Sequence[Row], traces: Sequence[Looped], iterable: Code, scope: Scope, flow: Val, steps: list[Step]
-    ) -> Val:
-        """A `for` that stays one, with a variable for the channels where they change from turn to turn."""
-        syntax = traces[0].statement.targets
-        around = set(self.taken)
-        targets = {name: self.name(name) for name in target_names(syntax)}
-        i, carried = self._index_name(), self.name("channels")
-        items = self.values(iterable, rows)
-        for trace, listed in zip(traces, items, strict=True):
-            if not isinstance(listed, list) or len(listed) != len(trace.turns):
-                raise Differs
-            if not all(
-                same(bound_to(syntax, item), bound) for item, (bound, _) in zip(listed, trace.turns, strict=True)
-            ):
-                raise Differs
-        inside = scope.copy()
-        inside.symbols |= {name: Var(v) for name, v in targets.items()}
-        turns: dict[Row, list[Row]] = {}
-        bodies: list[Sequence[Trace]] = []
-        nodes: list[Node] = []
-        for row, trace in zip(rows, traces, strict=True):
-            node = trace.input
-            turns[row] = []
-            for number, (bound, body) in enumerate(trace.turns):
-                values = {targets[name]: value for name, value in bound.items()}
-                turns[row].append(row.turn({i: number, carried: node.type.channels, **values}))
-                bodies.append(body)
-                nodes.append(node)
-                node = end_of(body, node)
-            if node is not trace.output:
-                raise Differs
-            row.values[carried] = node.type.channels
-        inner = [t for listed in turns.values() for t in listed]
-        if max(map(len, turns.values())) < 2:
-            raise Differs  # no loop is plainer
-        noted = len(self.heads), len(self.outputs)
-
-        def lowered(channels: Code) -> tuple[list[Step], Val, Val]:
-            entry = self.value(inner, nodes, channels)
-            entry.channels = channels
-            made, end = self.body(inner, bodies, inside.copy(), entry)
-            return made, entry, flowing(end)
-
-        start = self.channels(flow)
-        with self.forgetting():
-            made, entry, end = lowered(Var(carried))
-        carry: tuple[str, Code, Code] | None = None
-        if self.holds(start, inner, [n.type.channels for n in nodes]):
-            made, entry, end = lowered(start)
-            after: Code | None = start
-        else:
-            made, entry, end = lowered(Var(carried))
-            if end.channels is None:
-                raise Differs
-            carry = (carried, start, end.channels)
-            after = Var(carried)
-        if (len(self.heads), len(self.outputs)) != noted:
-            raise Differs
-        index_name = next((v for v in targets.values() if all(t[v] == t[i] and is_count(t[v]) for t in inner)), i)
-        self.taken = around  # the loop's own names are free again, unless what follows reads one
-        channels = self._after_loop(rows, traces, start, end, iterable, after)
-        if channels is not None and carried in names(channels):
-            self.taken.add(carried)
-        output = self.value(rows, [t.output for t in traces], channels)
-        target = ", ".join(target_text(t, targets) for t in syntax)
-        steps.append(
-            Loop(
-                target,
-                tuple(targets.values()),
-                iterable,
-                turns_of(iterable),
-                index_name,
-                made,
-                flow,
-                end,
-                entry,
-                output,
-                rows,
-                turns,
-                carry,
-                own_index=index_name == i,
-            )
-        )
-        return output
-
-    def _after_loop(
-        self,
-        rows: Sequence[Row],
-        traces: Sequence[Looped],
-        start: Code,
-        end: Val,
-        iterable: Code,
-        after: Code | None,
-    ) -> Code | None:
-        """The channels that leave a loop, without its own names where that can be said."""
-        actual = [t.output.type.channels for t in traces]
-        guesses: list[Code] = []
-        if end.channels is not None:
-            guesses.append(end.channels)
-            if isinstance(after, Var):
-                step = total([end.channels, unary("-", after)])
-                guesses.append(total([start, binary("*", turns_of(iterable), step)]))
-        visible = set(self.taken)
-        for guess in guesses:
-            if names(guess) <= visible and self.holds(guess, rows, actual):
-                return guess
-        return after

@@ -11,15 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import singledispatch
 
-from cnnlang.backends.torch_source.code import Code, Items, Lit, Local, Unknown
-from cnnlang.backends.torch_source.steps import Module
-from cnnlang.backends.torch_source.template import parsed
-from cnnlang.backends.torch_source.use import Use
+from cnnlang.backends.python_source.code import Code, Items, Local, Unknown
+from cnnlang.backends.python_source.rules import NoRule
+from cnnlang.backends.python_source.steps import Module
+from cnnlang.backends.python_source.template import parsed
+from cnnlang.backends.python_source.use import Use
 from cnnlang.ops import Op
-
-
-class NoRule(Exception):
-    """PyTorch cannot say an operator."""
 
 
 @dataclass(eq=False)
@@ -43,6 +40,7 @@ class Piece:
     weighted: bool = False
     wraps: bool = False
     trails: bool = False
+    activation: None = None
 
 
 def layer(kind: str, made: Code, *, weighted: bool = True, wraps: bool = False) -> Piece:
@@ -69,19 +67,9 @@ def pieces(op: Op, use: Use[Op]) -> list[Piece]:
 
 
 @singledispatch
-def channels(op: Op, use: Use[Op]) -> Code | None:
-    """The channels of the result, in the constructor's terms; what enters, unless a rule says otherwise."""
-    return use.channels
-
-
-@singledispatch
 def merged(op: Op, ranks: list[int]) -> Callable[[list[Code]], Code]:
     """The expression of a merge, from those of its branches; raises NoRule where PyTorch cannot say it."""
     line = op.torch
     if line is None or op.fields():
         raise NoRule
     return lambda xs: parsed(line, {"xs": Items("", tuple(xs))})
-
-
-def unless(made: Code, default: object) -> Code | None:
-    return None if isinstance(made, Lit) and made.value == default and type(made.value) is type(default) else made

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cnnlang.backends.torch_source.build import binary, call
-from cnnlang.backends.torch_source.code import Code, Lit
-from cnnlang.backends.torch_source.rules import Piece, channels, layer, pieces
+from cnnlang.backends.python_source.build import binary, call
+from cnnlang.backends.python_source.code import Code, Lit
+from cnnlang.backends.python_source.use import Use
+from cnnlang.backends.torch_source.rules import Piece, layer, pieces
 from cnnlang.backends.torch_source.rules_window import WINDOW, BySize, pad_piece, padding_of, size_piece
-from cnnlang.backends.torch_source.use import Use
 from cnnlang.ops.conv import Conv, Convolution, Deconv, Depthwise
 from cnnlang.ops.dense import Dense
 
@@ -26,20 +26,10 @@ def _(op: Conv, use: Use[Conv]) -> list[Piece]:
     return _convolution(op, use, use.argument("channels"), use.optional("groups"))
 
 
-@channels.register
-def _(op: Conv, use: Use[Conv]) -> Code | None:
-    return use.argument("channels")
-
-
 @pieces.register
 def _(op: Depthwise, use: Use[Depthwise]) -> list[Piece]:
     channels = use.channels
     return _convolution(op, use, binary("*", channels, use.argument("multiplier")), channels)
-
-
-@channels.register
-def _(op: Depthwise, use: Use[Depthwise]) -> Code | None:
-    return binary("*", use.channels, use.argument("multiplier"))
 
 
 def _convolution(op: Convolution, use: Use[Convolution], outputs: Code, groups: Code | None) -> list[Piece]:
@@ -109,16 +99,6 @@ def _(op: Deconv, use: Use[Deconv]) -> list[Piece]:
     return [layer(op.name, made), *after]
 
 
-@channels.register
-def _(op: Deconv, use: Use[Deconv]) -> Code | None:
-    return use.argument("channels")
-
-
 @pieces.register
 def _(op: Dense, use: Use[Dense]) -> list[Piece]:
     return [layer(op.name, call("nn.Linear", use.channels, use.argument("units"), bias=_bias(use)))]
-
-
-@channels.register
-def _(op: Dense, use: Use[Dense]) -> Code | None:
-    return use.argument("units")

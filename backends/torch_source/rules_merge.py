@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cnnlang.backends.torch_source.build import call
-from cnnlang.backends.torch_source.code import Attribute, Binary, Code, Items, Lit, Slice, Subscript
+from cnnlang.backends.python_source.build import call
+from cnnlang.backends.python_source.code import Attribute, Binary, Code, Items, Lit, Slice, Subscript
 from cnnlang.backends.torch_source.rules import merged
 from cnnlang.ops.merge import Add, Concat, Max, Mean, Mul
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from cnnlang.backends.torch_source.build import call
-from cnnlang.backends.torch_source.code import Lit, Local
-from cnnlang.backends.torch_source.rules import NoRule, Piece, layer, pieces, plain
-from cnnlang.backends.torch_source.steps import Module
-from cnnlang.backends.torch_source.template import parsed
-from cnnlang.backends.torch_source.use import Use
+from cnnlang.backends.python_source.build import call
+from cnnlang.backends.python_source.code import Lit, Local
+from cnnlang.backends.python_source.rules import NoRule
+from cnnlang.backends.python_source.steps import Module
+from cnnlang.backends.python_source.template import parsed
+from cnnlang.backends.python_source.use import Use
+from cnnlang.backends.torch_source.rules import Piece, layer, pieces, plain
 from cnnlang.ir import TensorType
 from cnnlang.ops.dense import Dropout
 from cnnlang.ops.elementwise import Activation, Prelu

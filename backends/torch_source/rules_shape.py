@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cnnlang.backends.torch_source.build import binary, call, items, total, unary
-from cnnlang.backends.torch_source.code import Attribute, Binary, Code, Items, Lit, Slice, Subscript
-from cnnlang.backends.torch_source.rules import Piece, channels, pieces, plain
+from cnnlang.backends.python_source.build import call, items, unary
+from cnnlang.backends.python_source.code import Attribute, Code, Items, Lit, Slice, Subscript
+from cnnlang.backends.python_source.use import Use
+from cnnlang.backends.torch_source.rules import Piece, pieces, plain
 from cnnlang.backends.torch_source.rules_window import in_torch_order, pad_piece
-from cnnlang.backends.torch_source.use import Use
 from cnnlang.ops.shape import Channels, ChannelShuffle, Crop, Flatten, Pad, PadChannels, PixelShuffle, Upsample
 
 MAX_EXACT_SCALE = 40  # above, PyTorch's nearest neighbour in float32 misses some cells
@@ -15,17 +15,6 @@ MAX_EXACT_SCALE = 40  # above, PyTorch's nearest neighbour in float32 misses som
 @pieces.register
 def _(op: Flatten, use: Use[Flatten]) -> list[Piece]:
     return [plain("flatten", call("nn.Flatten"), lambda x: call("torch.flatten", x, 1))]
-
-
-@channels.register
-def _(op: Flatten, use: Use[Flatten]) -> Code | None:
-    if use.rank == 2:
-        return use.channels
-    product = use.channels
-    for size in (use.size("height"), use.size("width")):
-        if not (isinstance(size, Lit) and size.value == 1):
-            product = Binary("*", product, size)
-    return product
 
 
 @pieces.register
@@ -88,11 +77,6 @@ def _(op: PixelShuffle, use: Use[PixelShuffle]) -> list[Piece]:
     return [plain("pixel_shuffle", call("nn.PixelShuffle", r), lambda x: call("F.pixel_shuffle", x, r))]
 
 
-@channels.register
-def _(op: PixelShuffle, use: Use[PixelShuffle]) -> Code | None:
-    return binary("//", use.channels, binary("**", use.argument("r"), Lit(2)))
-
-
 @pieces.register
 def _(op: ChannelShuffle, use: Use[ChannelShuffle]) -> list[Piece]:
     groups = use.argument("groups")
@@ -107,18 +91,8 @@ def _(op: Channels, use: Use[Channels]) -> list[Piece]:
     return [Piece((), lambda x: Subscript(x, (Slice(None, None), cut)))]
 
 
-@channels.register
-def _(op: Channels, use: Use[Channels]) -> Code | None:
-    return binary("-", use.argument("stop"), use.argument("start"))
-
-
 @pieces.register
 def _(op: PadChannels, use: Use[PadChannels]) -> list[Piece]:
     ends = (use.argument("before"), use.argument("after"))
     sides = items("(", (*((Lit(0),) * 4 if use.rank == 4 else ()), *ends))
     return [Piece((), lambda x: call("F.pad", x, sides))]
-
-
-@channels.register
-def _(op: PadChannels, use: Use[PadChannels]) -> Code | None:
-    return total([use.argument("before"), use.channels, use.argument("after")])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from cnnlang.backends.torch_source.build import binary, call
-from cnnlang.backends.torch_source.code import Code, Lit
-from cnnlang.backends.torch_source.rules import Piece, layer, plain, unless
-from cnnlang.backends.torch_source.use import Use, simple
+from cnnlang.backends.python_source.build import binary, call
+from cnnlang.backends.python_source.code import Code, Lit
+from cnnlang.backends.python_source.rules import unless
+from cnnlang.backends.python_source.use import Use, simple
+from cnnlang.backends.torch_source.rules import Piece, layer, plain
 from cnnlang.ops.conv import Deconv
 from cnnlang.ops.window import Windowed
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from cnnlang.backends.torch_source.build import binary, call, text
-from cnnlang.backends.torch_source.code import Argument, Binary, Call, Code, Generator, Items, Lit, Local, Var
-from cnnlang.backends.torch_source.evaluate import names
+from cnnlang.backends.python_source.build import binary, call, text
+from cnnlang.backends.python_source.code import Argument, Binary, Call, Code, Generator, Items, Lit, Local, Var
+from cnnlang.backends.python_source.evaluate import names
 
 MIN_PROGRESSION = 3
 

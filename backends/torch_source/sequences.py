@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from cnnlang.backends.torch_source.build import call
-from cnnlang.backends.torch_source.code import Argument, Call, Code, Items, Lit, Local
-from cnnlang.backends.torch_source.layout import has_comments
-from cnnlang.backends.torch_source.names import CONTAINER_ATTRIBUTES, MODULE_ATTRIBUTES, free
+from cnnlang.backends.python_source.build import call
+from cnnlang.backends.python_source.code import Argument, Call, Code, Items, Lit, Local
+from cnnlang.backends.python_source.layout import has_comments
+from cnnlang.backends.python_source.names import free
+from cnnlang.backends.python_source.steps import Apply, Branch, Differs, Loop, Row, Step
+from cnnlang.backends.torch_source.names import CONTAINER_ATTRIBUTES, MODULE_ATTRIBUTES
 from cnnlang.backends.torch_source.runs import compressed, named_progression
-from cnnlang.backends.torch_source.steps import Apply, Branch, Differs, Loop, Row, Step
 
 Describe = Callable[[Apply], str]  # the comment beside a step; empty for none
 

@@ -6,20 +6,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from cnnlang.backends.python_source.code import Argument, Call, Local
+from cnnlang.backends.python_source.evaluate import names
+from cnnlang.backends.python_source.layout import Block, Line
+from cnnlang.backends.python_source.liveness import construct_once, pruned, require_alike, settle_loops
+from cnnlang.backends.python_source.looping import used_by
+from cnnlang.backends.python_source.steps import Apply, Branch, Define, Loop, Lowered, Step, Val, count_uses, every
 from cnnlang.backends.torch_source.attributes import Attributes, static_path
-from cnnlang.backends.torch_source.chain import Folder, census, count_uses
+from cnnlang.backends.torch_source.chain import Folder, census
 from cnnlang.backends.torch_source.choices import as_branches, as_modules
-from cnnlang.backends.torch_source.code import Argument, Call, Local
-from cnnlang.backends.torch_source.evaluate import names
 from cnnlang.backends.torch_source.forward import ForwardWriter
 from cnnlang.backends.torch_source.init import InitWriter
-from cnnlang.backends.torch_source.layout import Block, Line
 from cnnlang.backends.torch_source.listing import ListWriter
-from cnnlang.backends.torch_source.liveness import construct_once, pruned, require_alike, settle_loops
-from cnnlang.backends.torch_source.looping import used_by
 from cnnlang.backends.torch_source.names import is_reserved
 from cnnlang.backends.torch_source.sequences import entry_names, ordered, positions_agree, sequence
-from cnnlang.backends.torch_source.steps import Apply, Branch, Define, Loop, Lowered, Step, Val, every
 
 SUPER = Local("super().__init__")
 

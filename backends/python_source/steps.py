@@ -6,11 +6,12 @@ and known for every instance (a `Row`): nothing is written that has not been hel
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from cnnlang.backends.torch_source.code import Code
+from cnnlang.backends.python_source.code import Code
 from cnnlang.ir import Node, TensorType
 
 T = TypeVar("T")
@@ -120,6 +121,7 @@ class Apply:
     again: bool = False
     scope: Path = ()
     wraps: bool = False
+    activation: str | None = None  # the name by which the layer before it may take it over
     trails: bool = False  # it may stand in the container before it: an activation, a pooling
     extra: tuple[Val, ...] = ()
     attribute: str = ""  # what its module is called, once that is settled
@@ -208,7 +210,7 @@ class Parameter:
 
 
 @dataclass(eq=False)
-class ClassInfo:
+class Definition:
     """A finished class, for those who construct it."""
 
     name: str
@@ -253,3 +255,28 @@ class Lowered:
     parameters: list[Parameter] = field(default_factory=list)
     repeats: set[Path] = field(default_factory=set)
     reads: tuple[bool, ...] = ()  # whether each entry is read
+
+
+def count_uses(steps: Sequence[Step], results: Sequence[Val]) -> Counter[Val]:
+    """How often each value is read."""
+    uses: Counter[Val] = Counter(results)
+    for step in every(steps):
+        match step:
+            case Apply(inputs=inputs):
+                uses.update(inputs)
+            case Merge(branches=branches):
+                uses.update(end for _, end in branches)
+            case Branch(outputs=outputs):
+                uses.update(v for _, *ends in outputs for v in ends if v is not None)
+            case Loop(entry=entry, exit=exit):
+                uses.update((entry, exit))
+            case _:
+                pass
+    return uses
+
+
+def origin(row: Row) -> Row:
+    """The instance that a loop's turn belongs to."""
+    while row.parent is not None and row.parent.base == row.base:
+        row = row.parent
+    return row

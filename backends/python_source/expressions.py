@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cnnlang.backends.torch_source.build import binary, call, compare, function, index, items, ternary, unary
-from cnnlang.backends.torch_source.code import Call, Code, Lit, Local, Unknown, Value
-from cnnlang.backends.torch_source.records import same
-from cnnlang.backends.torch_source.scope import Scope
-from cnnlang.backends.torch_source.steps import Differs, Row
-from cnnlang.backends.torch_source.values import Values
+from cnnlang.backends.python_source.build import binary, call, compare, function, index, items, ternary, unary
+from cnnlang.backends.python_source.code import Call, Code, Lit, Local, Unknown, Value
+from cnnlang.backends.python_source.records import same
+from cnnlang.backends.python_source.steps import Differs, Row
+from cnnlang.backends.python_source.values import Scope, Values
 from cnnlang.syntax import tree
 
 

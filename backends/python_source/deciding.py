@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cnnlang.backends.torch_source.build import ternary
-from cnnlang.backends.torch_source.code import Code, Unknown
-from cnnlang.backends.torch_source.repeating import Repeating
-from cnnlang.backends.torch_source.scope import Scope
-from cnnlang.backends.torch_source.steps import Branch, Differs, Row, Step, Val
+from cnnlang.backends.python_source.build import ternary
+from cnnlang.backends.python_source.code import Code, Unknown
+from cnnlang.backends.python_source.repeating import Repeating
+from cnnlang.backends.python_source.steps import Branch, Differs, Row, Step, Val
+from cnnlang.backends.python_source.values import Scope
 from cnnlang.ir import Node
 from cnnlang.program import Chosen
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from cnnlang.backends.torch_source.code import Code, Items, Lit, Unknown, Value
-from cnnlang.backends.torch_source.evaluate import evaluate
-from cnnlang.backends.torch_source.expressions import Expressions
-from cnnlang.backends.torch_source.scope import Scope
-from cnnlang.backends.torch_source.steps import Differs, Row, Val
+from cnnlang.backends.python_source.code import Code, Items, Lit, Unknown, Value
+from cnnlang.backends.python_source.evaluate import evaluate
+from cnnlang.backends.python_source.expressions import Expressions
+from cnnlang.backends.python_source.steps import Differs, Row, Val
+from cnnlang.backends.python_source.values import Scope
 from cnnlang.errors import CnnError
 from cnnlang.ir import TensorType
 from cnnlang.ops import Op

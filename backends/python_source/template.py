@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from cnnlang.backends.torch_source.code import (
+from cnnlang.backends.python_source.code import (
     Argument,
     Attribute,
     Binary,

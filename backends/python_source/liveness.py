@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from cnnlang.backends.torch_source.chain import origin
-from cnnlang.backends.torch_source.looping import needed_names
-from cnnlang.backends.torch_source.steps import (
+from cnnlang.backends.python_source.looping import needed_names
+from cnnlang.backends.python_source.steps import (
     Apply,
     Branch,
     Differs,
@@ -20,6 +19,7 @@ from cnnlang.backends.torch_source.steps import (
     Step,
     Val,
     every,
+    origin,
 )
 
 

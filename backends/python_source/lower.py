@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cnnlang.backends.torch_source import rules
-from cnnlang.backends.torch_source.build import total
-from cnnlang.backends.torch_source.code import Code, Lit, Var
-from cnnlang.backends.torch_source.deciding import Deciding
-from cnnlang.backends.torch_source.records import syntax_of
-from cnnlang.backends.torch_source.scope import Scope, SharedName
-from cnnlang.backends.torch_source.steps import Apply, Define, Differs, Head, Merge, Row, Step, Val
-from cnnlang.backends.torch_source.values import flowing
+from cnnlang.backends.python_source.build import total
+from cnnlang.backends.python_source.code import Code, Lit, Var
+from cnnlang.backends.python_source.deciding import Deciding
+from cnnlang.backends.python_source.records import syntax_of
+from cnnlang.backends.python_source.rules import NoRule
+from cnnlang.backends.python_source.steps import Apply, Define, Differs, Head, Merge, Row, Step, Val
+from cnnlang.backends.python_source.values import Scope, SharedName, flowing
 from cnnlang.ir import Node
 from cnnlang.program import (
     Applied,
@@ -127,8 +126,8 @@ class Lowering(Deciding):
         nodes = [t.node for t in traces]
         ends = [end for _, end in branches]
         try:
-            made = rules.merged(nodes[0].op, [e.rank for e in ends])
-        except rules.NoRule:
+            made = self.compiler.merged(nodes[0].op, [e.rank for e in ends])
+        except NoRule:
             raise self.compiler.inexpressible(nodes[0]) from None
         output = self.value(rows, nodes, self._merged_channels(rows, nodes, ends))
         entry = flow if flow is not None else ends[0]

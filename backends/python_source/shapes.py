@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cnnlang.backends.torch_source.chain import origin
-from cnnlang.backends.torch_source.evaluate import names
-from cnnlang.backends.torch_source.steps import Define, Lowered, Row, Val, every
+from cnnlang.backends.python_source.evaluate import names
+from cnnlang.backends.python_source.steps import Define, Lowered, Row, Val, every, origin
 from cnnlang.dims import Dim
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from cnnlang.backends.torch_source import rules
-from cnnlang.backends.torch_source.build import text
-from cnnlang.backends.torch_source.code import Argument, Call, Code, Lit, Local, Value
-from cnnlang.backends.torch_source.evaluate import names
-from cnnlang.backends.torch_source.expressions import Expressions
-from cnnlang.backends.torch_source.records import body_nodes, same
-from cnnlang.backends.torch_source.scope import Scope
-from cnnlang.backends.torch_source.steps import (
+from cnnlang.backends.python_source.build import text
+from cnnlang.backends.python_source.code import Argument, Call, Code, Lit, Local, Value
+from cnnlang.backends.python_source.evaluate import names
+from cnnlang.backends.python_source.expressions import Expressions
+from cnnlang.backends.python_source.records import body_nodes, same
+from cnnlang.backends.python_source.rules import NoRule
+from cnnlang.backends.python_source.rules import channels as channels_after
+from cnnlang.backends.python_source.steps import (
     Apply,
-    ClassInfo,
+    Definition,
     Differs,
     Module,
     Parameter,
@@ -23,8 +23,8 @@ from cnnlang.backends.torch_source.steps import (
     Step,
     Val,
 )
-from cnnlang.backends.torch_source.use import Use
-from cnnlang.backends.torch_source.values import AXES, replaced
+from cnnlang.backends.python_source.use import Use
+from cnnlang.backends.python_source.values import AXES, Scope, replaced
 from cnnlang.ops.base import Weight
 from cnnlang.program import Applied, Layer
 from cnnlang.syntax import tree
@@ -53,11 +53,11 @@ class Applying(Expressions):
         paths = self._weight_paths(rows, nodes)
         use = Use(self, scope, rows, ops, flow, arguments, is_weighted=paths is not None, is_shared=is_shared)
         try:
-            made = rules.pieces(ops[0], use)
-        except rules.NoRule:
+            made = self.compiler.pieces(ops[0], use)
+        except NoRule:
             raise self.compiler.inexpressible(nodes[0]) from None
         try:
-            channels: Code | None = rules.channels(ops[0], use)
+            channels: Code | None = channels_after(ops[0], use)
         except Differs:
             channels = None
         output = self.value(rows, nodes, channels)
@@ -73,6 +73,7 @@ class Applying(Expressions):
                 scope=tuple(self.containers),
                 wraps=piece.wraps,
                 trails=piece.trails,
+                activation=piece.activation,
             )
             if piece.weighted and paths is not None:
                 step.paths = paths
@@ -183,7 +184,7 @@ class Applying(Expressions):
 
     def _construct(
         self,
-        info: ClassInfo,
+        info: Definition,
         rows: Sequence[Row],
         traces: Sequence[Applied],
         arguments: Mapping[str, tree.Expr],

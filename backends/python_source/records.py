@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from cnnlang.backends.torch_source.code import Value
-from cnnlang.backends.torch_source.steps import Differs
+from cnnlang.backends.python_source.code import Value
+from cnnlang.backends.python_source.steps import Differs
 from cnnlang.ir import Node
 from cnnlang.program import (
     Applied,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import ClassVar
 
-from cnnlang.backends.torch_source.chain import count_uses
-from cnnlang.backends.torch_source.code import Code, Local
-from cnnlang.backends.torch_source.layout import Block, Line
-from cnnlang.backends.torch_source.names import free, variable
-from cnnlang.backends.torch_source.steps import Apply, Branch, Loop, Lowered, Merge, Step, Val, every
+from cnnlang.backends.python_source.code import Code, Local
+from cnnlang.backends.python_source.layout import Block, Line
+from cnnlang.backends.python_source.names import free, variable
+from cnnlang.backends.python_source.steps import Apply, Branch, Loop, Lowered, Merge, Step, Val, count_uses, every
 
 FLOWING = ("x", "y", "z", "u", "v", "w")
 
@@ -25,6 +25,8 @@ class Places:
     describe
         A value's shape, as a comment.
     """
+
+    reserved: ClassVar[frozenset[str]] = frozenset()  # names that the emitted file uses for itself
 
     def __init__(self, lowered: Lowered, describe: Callable[[Val], str]) -> None:
         self.lowered = lowered
@@ -46,7 +48,7 @@ class Places:
         by_name: dict[str, str] = {}
         taken: set[str] = set()
         for entry in self.lowered.entries:
-            name = variable(entry.name or "x", taken)
+            name = variable(entry.name or "x", taken, self.reserved)
             by_name[entry.name or "x"] = name
             taken.add(name)
             self.own_names[entry] = name
@@ -54,7 +56,7 @@ class Places:
             if val in self.own_names or not (val.name and val.recalled):
                 continue
             if val.name not in by_name:
-                by_name[val.name] = variable(val.name, taken)
+                by_name[val.name] = variable(val.name, taken, self.reserved)
                 taken.add(by_name[val.name])
             self.own_names[val] = by_name[val.name]
         for step in every(self.lowered.steps):

@@ -5,15 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from cnnlang.backends.torch_source.build import binary, substituted, total
-from cnnlang.backends.torch_source.code import Binary, Code, Lit, Unknown, Value, Var
-from cnnlang.backends.torch_source.evaluate import evaluate, names
-from cnnlang.backends.torch_source.names import BUILTINS, variable
-from cnnlang.backends.torch_source.records import names_in, same
-from cnnlang.backends.torch_source.scope import Scope
-from cnnlang.backends.torch_source.steps import Differs, Parameter, Path, PerRow, Row, Step, Val
+from cnnlang.backends.python_source.build import binary, substituted, total
+from cnnlang.backends.python_source.code import Binary, Code, Lit, Unknown, Value, Var
+from cnnlang.backends.python_source.evaluate import evaluate, names
+from cnnlang.backends.python_source.names import BUILTINS, variable
+from cnnlang.backends.python_source.records import names_in, same
+from cnnlang.backends.python_source.steps import Differs, Parameter, Path, PerRow, Row, Step, Val
 from cnnlang.ir import Node
 from cnnlang.ops.base import Weight
 from cnnlang.program import Trace
@@ -21,11 +21,31 @@ from cnnlang.syntax import tree
 from cnnlang.syntax.walk import walk
 
 if TYPE_CHECKING:
-    from cnnlang.backends.torch_source.compiler import Compiler
+    from cnnlang.backends.python_source.compiler import Compiler
 
 
 AXES = ("height", "width")
 MAX_EXPRESSION = 80  # columns; what is longer serves no reader
+
+
+@dataclass(eq=False)
+class SharedName:
+    statement: tree.Shared
+    scope: Scope
+
+
+@dataclass(eq=False)
+class Scope:
+    """The names in sight: values, compile-time values and shared ones; `entry` is what `in` means."""
+
+    entry: Val | None = None
+    values: dict[str, Val] = field(default_factory=dict)
+    symbols: dict[str, Code] = field(default_factory=dict)
+    shared: dict[str, SharedName] = field(default_factory=dict)
+
+    def copy(self, **changes: object) -> Scope:
+        made = replace(self, values=dict(self.values), symbols=dict(self.symbols), shared=dict(self.shared))
+        return replace(made, **changes)  # type: ignore[arg-type]
 
 
 def reads_well(made: Code) -> bool:
@@ -67,7 +87,9 @@ def flowing(flow: Val | None) -> Val:
 class Values(ABC):
     """What the instances of one block know: the constructor's names, the values that flow, what is constructed."""
 
-    def __init__(self, compiler: Compiler, rows: list[Row], *, is_root: bool = False, unrolled: bool = False) -> None:
+    def __init__(
+        self, compiler: Compiler[Any], rows: list[Row], *, is_root: bool = False, unrolled: bool = False
+    ) -> None:
         self.compiler = compiler
         self.rows = rows
         self.is_root = is_root
@@ -100,7 +122,7 @@ class Values(ABC):
 
     def name(self, wanted: str) -> str:
         """A free name of the constructor."""
-        made = variable(wanted, self.taken)
+        made = variable(wanted, self.taken, self.compiler.reserved)
         self.taken.add(made)
         return made
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 
-from cnnlang.backends.torch_source.code import (
+from cnnlang.backends.python_source.code import (
     Binary,
     Call,
     Code,

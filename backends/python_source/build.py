@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 
-from cnnlang.backends.torch_source.code import (
+from cnnlang.backends.python_source.code import (
     Argument,
     Binary,
     Call,
@@ -23,7 +23,7 @@ from cnnlang.backends.torch_source.code import (
     Value,
     Var,
 )
-from cnnlang.backends.torch_source.evaluate import FUNCTIONS, evaluate
+from cnnlang.backends.python_source.evaluate import FUNCTIONS, evaluate
 
 
 def call(function: str | Code, *arguments: Code | Value, **named: Code | Value) -> Call:

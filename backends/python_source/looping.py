@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cnnlang.backends.torch_source.attributes import grouped
-from cnnlang.backends.torch_source.build import call, total, unary
-from cnnlang.backends.torch_source.code import Call, Code, Local, Var
-from cnnlang.backends.torch_source.evaluate import names
-from cnnlang.backends.torch_source.layout import Block, For, Line
-from cnnlang.backends.torch_source.steps import Apply, Branch, Define, Loop, Step, every
+from cnnlang.backends.python_source.build import call, total, unary
+from cnnlang.backends.python_source.code import Call, Code, Local, Var
+from cnnlang.backends.python_source.evaluate import names
+from cnnlang.backends.python_source.layout import Block, For, Line
+from cnnlang.backends.python_source.steps import Apply, Branch, Define, Loop, Step, every
 
 
 def used_by(reads: Iterable[Code]) -> set[str]:
@@ -70,3 +69,9 @@ def is_range(made: Code) -> bool:
         case Call(function=Local(name="range"), arguments=(_,)):
             return True
     return False
+
+
+def grouped(target: str) -> str:
+    """Several targets of a loop as one."""
+    is_one = "," not in target or (target.startswith("(") and target.find(")") == len(target) - 1)
+    return target if is_one else f"({target})"

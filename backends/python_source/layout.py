@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 from wcwidth import wcswidth
 
-from cnnlang.backends.torch_source.build import binary
-from cnnlang.backends.torch_source.code import (
+from cnnlang.backends.python_source.build import binary
+from cnnlang.backends.python_source.code import (
     AND,
     OR,
     PRODUCT,
