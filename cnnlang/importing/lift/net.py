@@ -1,0 +1,226 @@
+"""The text of a whole net: its header, the statements of its body, its sections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cnnlang import analysis
+from cnnlang.dims import variables
+from cnnlang.errors import OperatorError
+from cnnlang.importing.foreign import Foreign
+from cnnlang.importing.lift.items import Block, Chain, Merge, Step, is_input, layer_path
+from cnnlang.importing.lift.names import Namespace, is_name, safe, sayable
+from cnnlang.importing.lift.printing import Scope, laid_out, statement, step_text
+from cnnlang.importing.lift.structure import Structure, ordered, recalled
+from cnnlang.ir import Graph, Node
+from cnnlang.preprocess import Preprocess
+from cnnlang.signature import show_value
+
+MAX_META = 2000  # characters of an entry of `meta`
+
+
+class Draft:
+    """A net on its way to a text: its chains, which passes make shorter, and what its values are called."""
+
+    def __init__(self, foreign: Foreign, graph: Graph, name: str) -> None:
+        self.foreign = foreign
+        self.graph = graph
+        self.keeps = foreign.keeps_names
+        layers: dict[Node, str] = {}
+        users: dict[str, list[Node]] = {}
+        for node in graph.nodes:
+            path = layer_path(node)
+            if path is not None:
+                layers[node] = path
+                users.setdefault(path, []).append(node)
+        good = sayable(users)
+        self.paths = {node: good[path] for node, path in layers.items()}
+        self.several = {good[path]: nodes for path, nodes in users.items() if len(nodes) > 1}
+        sizes = {v for node in graph.inputs for dim in node.type.shape for v in variables(dim)}
+        self.names = Namespace(sizes - {"N"})
+        self.name = self.names.take(safe(name, "Net"))
+        self.values: dict[Node, str] = {}
+        for node in graph.inputs:
+            label = str(getattr(node.op, "label", ""))
+            self.values[node] = self.names.take(label if is_name(label) else safe(label, "image"))
+        self.outputs = self._output_names()
+        self.structure = Structure(graph, self.paths)
+        self.chains: dict[Node, Chain] = {root: self.structure.chain(root) for root in self.structure.roots}
+        for root in graph.outputs:
+            if is_input(root):
+                self.chains[root] = Chain(root, [], root)
+        self.blocks: list[Block] = []
+        self.shared = self._name_shared()
+
+    def _output_names(self) -> list[str | None]:
+        """What each output is called; None for a single one that has no name of its own."""
+        if len(self.graph.outputs) == 1 and not is_input(self.graph.outputs[0]):
+            (label,) = self.graph.output_names
+            return [self.names.take(label) if is_name(label) and label not in self.names.taken else None]
+        return [
+            self.names.take(label if is_name(label) else safe(label, "result")) for label in self.graph.output_names
+        ]
+
+    def _name_shared(self) -> dict[str, tuple[str, Step]]:
+        """Of each path that several steps use: the name of the shared layer, and one of the steps."""
+        found: dict[str, tuple[str, Step]] = {}
+        for chain in self.chains.values():
+            for step in steps_of(chain):
+                if step.path in self.several:
+                    if step.path not in found:
+                        wanted = step.path if is_name(step.path) else safe(step.path, "shared")
+                        found[step.path] = self.names.take(wanted), Step(step.node, None)
+                    step.shared = found[step.path][0]
+                    step.path = None
+        return found
+
+    # --- text ---------------------------------------------------------------------------------------------------------
+
+    def text(self) -> str:
+        lines = ["cnn 1", "", *self._about()]
+        for block in self.blocks:
+            lines += [*block_lines(block, self.names, self.keeps), ""]
+        lines += [f"net {self.name} {{", *self._inputs()]
+        if self.foreign.labels:
+            lines.append(f"labels {show_value([plain(label) for label in self.foreign.labels])}")
+        lines += ["", *self._body(), "", self._check(), *self._meta(), "}"]
+        return "\n".join(lines) + "\n"
+
+    def _about(self) -> list[str]:
+        return []
+
+    def _inputs(self) -> list[str]:
+        lines = []
+        for node in self.graph.inputs:
+            label = str(getattr(node.op, "label", ""))
+            entries = metadata_text(self.foreign.metadata.get(label, {}), node)
+            lines.append(f"input {self.values[node]}: {node.type}{entries}")
+        return lines
+
+    def _body(self) -> list[str]:
+        """The statements; written twice, for only then it is known which values are called by name."""
+        inputs = self.graph.inputs
+        flow = inputs[0] if len(inputs) == 1 else None
+        needs = {r: {n for n in recalled(c) if n in self.chains and n is not r} for r, c in self.chains.items()}
+        order = ordered({r: c for r, c in self.chains.items() if not is_input(r)}, needs, flow)
+        waiting: dict[Node, list[str]] = {}
+        for node, label in zip(self.graph.outputs, self.outputs, strict=True):
+            waiting.setdefault(node, []).append(label or "")
+        self._name_values(order, waiting)
+        used: set[Node] = set(order)
+        for _ in range(2):
+            scope = Scope(self.names, self.values, self.keeps, flow=flow)
+            lines = self._statements(order, waiting, used, scope)
+            used = scope.used
+        return [*(f"shared {name} = {step_text(step)}" for name, step in self.shared.values()), *lines]
+
+    def _statements(
+        self, order: list[Node], waiting: Mapping[Node, list[str]], used: set[Node], scope: Scope
+    ) -> list[str]:
+        lines = []
+        # of each output that is made: what its value is called
+        made = {name: self.values[root] for root, names in waiting.items() if is_input(root) for name in names}
+        pending = [label or "" for label in self.outputs]
+        lines += flushed(pending, made)
+        for root in order:
+            chain = self.chains[root]
+            names = waiting.get(root)
+            if names is None:
+                lines += laid_out(statement(chain, scope, self.values[root] if root in used else None))
+            elif names == [""]:
+                lines += laid_out(statement(chain, scope, None, last=True))
+                pending = []
+            elif pending[0] == names[0]:
+                kept = scope.flow
+                text = " -> ".join(laid_out(statement(chain, scope, None, last=True)))
+                lines.append(f"output {names[0]} = {text}")
+                del pending[0]
+                made |= dict.fromkeys(names, names[0])
+                scope.flow = kept
+            else:
+                lines += laid_out(statement(chain, scope, names[0]))
+                made |= dict.fromkeys(names, names[0])
+            lines += flushed(pending, made)
+        return lines
+
+    def _name_values(self, order: list[Node], outputs: Mapping[Node, list[str]]) -> None:
+        for root in order:
+            if root in outputs:
+                self.values[root] = outputs[root][0] or "output"
+                continue
+            label = root.name
+            path = self.paths.get(root)
+            if self.keeps and path and is_name(path) and path not in self.names.taken:
+                self.values[root] = self.names.take(path)
+            elif is_name(label) and len(label) <= 24 and label not in self.names.taken:
+                self.values[root] = self.names.take(label)
+            else:
+                self.values[root] = self.names.numbered("x")
+
+    def _check(self) -> str:
+        parts = [f"params == {analysis.params(self.graph):_}"]
+        macs = analysis.macs(self.graph)
+        if isinstance(macs, int):
+            parts.append(f"macs == {macs:_}")
+        parts.append(f"depth == {analysis.depth(self.graph)}")
+        return f"check {{ {', '.join(parts)} }}"
+
+    def _meta(self) -> list[str]:
+        entries = {
+            safe(key, "note"): plain(value)[:MAX_META] for key, value in list(self.foreign.meta.items())[:50] if value
+        }
+        inside = [f"{key} = {show_value(value)}" for key, value in entries.items()]
+        return ["meta {", *inside, "}"] if inside else []
+
+
+def flushed(pending: list[str], made: Mapping[str, str]) -> list[str]:
+    """The `output` statements that are due: of outputs whose values are made, in the order of the outputs."""
+    lines = []
+    while pending and pending[0] in made:
+        name = pending.pop(0)
+        lines.append(f"output {name}" if made[name] == name else f"output {name} = {made[name]}")
+    return lines
+
+
+def block_lines(block: Block, names: Namespace, keeps: bool) -> list[str]:
+    """A block's text."""
+    raise NotImplementedError
+
+
+def steps_of(chain: Chain) -> list[Step]:
+    """The steps of a chain and of the branches in it."""
+    found = []
+    stack = [chain]
+    while stack:
+        each = stack.pop()
+        for item in each.items:
+            match item:
+                case Step():
+                    found.append(item)
+                case Merge(branches=branches):
+                    stack.extend(branches)
+                case _:
+                    pass
+    return found
+
+
+def metadata_text(values: Mapping[str, Any], node: Node) -> str:
+    """` { mean = ..., std = ... }`; empty where nothing is given or it cannot stand there."""
+    fields = {f.name: f for f in Preprocess.fields()}
+    known = {key: value for key, value in values.items() if key in fields and value is not None}
+    try:
+        made = Preprocess.make(known, node.type.channels, node.type.shape[2:])
+    except OperatorError:
+        return ""
+    entries = [
+        f"{key} = {f.kind.show(getattr(made, key))}"
+        for key, f in fields.items()
+        if key in known and getattr(made, key) is not None
+    ]
+    return f" {{ {', '.join(entries)} }}" if entries else ""
+
+
+def plain(text: str) -> str:
+    """A text on one line: control characters are spaces."""
+    return "".join(c if c.isprintable() else " " for c in str(text))

@@ -1,0 +1,235 @@
+"""Chains, merges, blocks and loops as text: lines that the formatter then sets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from cnnlang.importing.lift.items import Call, Chain, Item, Loop, Merge, Run, Step, shown_fields
+from cnnlang.importing.lift.names import Namespace, is_name
+from cnnlang.ir import Node
+from cnnlang.signature import show_value
+
+WIDE = 100  # a line is broken between layers beyond this
+SHORT = 72  # dense layers share a line up to this
+
+
+@dataclass(slots=True)
+class Scope:
+    """Where text is written: the names in it, and the layers that it has so far.
+
+    Attributes
+    ----------
+    prefix
+        The path of the scope, with a dot behind it; empty for the net.
+    values
+        What values are called.
+    keeps
+        Whether layers have paths that must be kept.
+    flow
+        The value that flows; None where none does.
+    """
+
+    names: Namespace
+    values: dict[Node, str]
+    keeps: bool
+    prefix: str = ""
+    flow: Node | None = None
+    in_loop: bool = False
+    counts: Counter[str] = field(default_factory=Counter)
+    unsure: set[str] = field(default_factory=set)  # kinds whose count depends on a loop or an `if`
+    avoid: frozenset[str] = frozenset()  # names that a label must not take
+    used: set[Node] = field(default_factory=set)  # the values that were called by name
+
+    def called(self, value: Node) -> str:
+        """The name of a value, which the text then uses."""
+        self.used.add(value)
+        return self.values[value]
+
+
+@dataclass(slots=True)
+class Piece:
+    """One step as text; `heads` says that a line may begin with it, `alone` that it is a statement of its own."""
+
+    text: str
+    heads: bool = False
+    alone: bool = False
+    dense: bool = False
+
+
+def statement(chain: Chain, scope: Scope, name: str | None, last: bool = False) -> list[Piece]:
+    """A chain of a body, with the value that it ends in named; `last` says that its end is the net's output."""
+    pieces = []
+    if chain.base is not None and chain.base is not scope.flow:
+        pieces.append(Piece(scope.called(chain.base), heads=True))
+        scope.flow = chain.base
+    return pieces + chain_pieces(chain.items, scope, name, last)
+
+
+def chain_pieces(items: list[Item], scope: Scope, name: str | None = None, last: bool = False) -> list[Piece]:
+    pieces = []
+    for i, item in enumerate(items):
+        at_end = i == len(items) - 1
+        pieces += item_pieces(item, scope, name if at_end else None, last and at_end)
+        scope.flow = item.node
+    return pieces
+
+
+def item_pieces(item: Item, scope: Scope, name: str | None, last: bool) -> list[Piece]:
+    """One item as text. Recurses as merges nest."""
+    match item:
+        case Step():
+            return [_step(item, scope, name, last)]
+        case Merge():
+            text = _merge(item, scope)
+            return [Piece(f"{text} as {name}" if name else text, heads=True)]
+        case Call():
+            return [_call(item, scope, name, last)]
+        case Run():
+            return _run(item, scope, name)
+        case Loop():
+            return _loop(item, scope, name)
+
+
+def _step(item: Step, scope: Scope, name: str | None, last: bool) -> Piece:
+    op = item.node.op
+    heads = op.counts_depth or op.name in ("flatten", "global_avgpool", "global_maxpool", "adaptive_avgpool")
+    dense = heads and item.node.type.rank == 2
+    if item.shared is not None:
+        return Piece(f"{item.shared} as {name}" if name else item.shared, heads)
+    text = step_text(item)
+    if item.path is None:
+        return Piece(f"{text} as {name}" if name else text, heads, dense=dense)
+    scope.counts[op.name] += 1
+    return Piece(_labelled(text, op.name, item.path, item.label, scope, name, last), heads, dense=dense)
+
+
+def step_text(item: Step) -> str:
+    """`conv(64, 3, stride=stride)`."""
+    op, parts = item.node.op, []
+    shown = {f.name for f in shown_fields(item.node)}
+    for f in op.fields():
+        if f.name in shown or f.name in item.written:
+            text = item.written.get(f.name) or f.kind.show(getattr(op, f.name))
+            parts.append(text if f.required else f"{f.name}={text}")
+    return f"{op.name}({', '.join(map(grouped, parts))})" if parts else op.name
+
+
+def grouped(text: str) -> str:
+    """A number from 10,000 with `_`."""
+    return f"{int(text):_}" if text.isdigit() and len(text) > 4 else text
+
+
+def _labelled(text: str, kind: str, path: str, label: str | None, scope: Scope, name: str | None, last: bool) -> str:
+    """A step with weights, with the label that gives it its path, and `name` for its value."""
+    if not scope.keeps:
+        return f"{text} as {name}" if name else text
+    wanted = label or path[len(scope.prefix) :]
+    sure = not scope.in_loop and kind not in scope.unsure
+    if sure and label is None and wanted == f"{kind}{scope.counts[kind]}":
+        return f"{{ {text} }} as {name}" if name else text
+    if name == wanted:
+        return f"{text} as {name}"
+    free = is_name(wanted) and wanted not in scope.names.taken and wanted not in scope.avoid
+    if free and name is None and not last and not scope.in_loop:
+        return f"{text} as {wanted}"
+    text = f'{text} as "{wanted}"'
+    return f"{{ {text} }} as {name}" if name else text
+
+
+def _call(item: Call, scope: Scope, name: str | None, last: bool) -> Piece:
+    scope.counts[item.block.name] += 1
+    text = call_text(item)
+    if item.path is not None:
+        text = _labelled(text, item.block.name, item.path, item.label, scope, name, last)
+    elif name:
+        text = f"{text} as {name}"
+    return Piece(text, heads=True)
+
+
+def call_text(item: Call) -> str:
+    """`bottleneck(64, stride=2)`: arguments by position up to the first that is left out."""
+    parts, by_name = [], False
+    for p in item.block.parameters:
+        value = item.arguments[p.name]
+        text = item.written.get(p.name) or grouped(show_argument(value))
+        if p.default is not None and p.name not in item.written and value == p.default:
+            by_name = True
+        else:
+            parts.append(f"{p.name}={text}" if by_name or isinstance(value, bool) or p.default is not None else text)
+    return f"{item.block.name}({', '.join(parts)})" if parts or item.block.parameters else f"{item.block.name}()"
+
+
+def show_argument(value: object) -> str:
+    """A value of a column as the language writes it."""
+    from cnnlang.signature import show_number
+
+    if isinstance(value, float):
+        return show_number(value)
+    if isinstance(value, tuple) and any(isinstance(v, float) for v in value):
+        return f"[{', '.join(show_number(v) for v in value)}]"
+    return show_value(value)
+
+
+def _merge(item: Merge, scope: Scope) -> str:
+    entry = scope.flow
+    branches = []
+    for chain in item.branches:
+        scope.flow = entry
+        if not chain.items:
+            branches.append(["in" if chain.base is entry or chain.base is None else scope.called(chain.base)])
+            continue
+        lines = laid_out(statement(chain, scope, None), in_branch=True)
+        if chain.test is not None:
+            kinds = {i.node.op.name for i in chain.items if isinstance(i, Step)}
+            kinds |= {i.block.name for i in chain.items if isinstance(i, Call)}
+            scope.unsure |= kinds
+            inside = "\n".join(lines)
+            lines = [f"if {chain.test} {{ {inside} }}" if len(inside) < 60 else f"if {chain.test} {{\n{inside}\n}}"]
+        branches.append(lines)
+    scope.flow = item.node
+    flat = f"{item.node.op.name} {{ {' '.join(f'| {b[0]}' for b in branches)} }}"
+    if all(len(b) == 1 and "\n" not in b[0] for b in branches) and len(flat) <= WIDE - 20:
+        return flat
+    body = "\n".join("| " + "\n".join(b) for b in branches)
+    return f"{item.node.op.name} {{\n{body}\n}}"
+
+
+def _run(item: Run, scope: Scope, name: str | None) -> list[Piece]:
+    raise NotImplementedError
+
+
+def _loop(item: Loop, scope: Scope, name: str | None) -> list[Piece]:
+    raise NotImplementedError
+
+
+def laid_out(pieces: list[Piece], in_branch: bool = False) -> list[str]:
+    """Steps in lines: one for each layer with what follows it; in a branch on one line where that fits."""
+    units: list[tuple[str, bool, bool]] = []  # text, whether it is a statement of its own, whether it is dense
+    joins = False
+    for piece in pieces:
+        if piece.alone:
+            units.append((piece.text, True, False))
+            joins = False
+            continue
+        if units and joins and not (piece.heads and (not piece.dense or not units[-1][2])):
+            text, _, dense = units[-1]
+            joined = f"{text} -> {piece.text}"
+            if not piece.heads or len(joined) <= SHORT:
+                units[-1] = (joined, False, dense or piece.dense)
+                continue
+        if units and joins and piece.heads and _is_recall(units[-1][0]):
+            units[-1] = (f"{units[-1][0]} -> {piece.text}", False, piece.dense)
+            continue
+        units.append((piece.text, False, piece.dense))
+        joins = True
+    if in_branch and not any(alone for _, alone, _ in units):
+        flat = " -> ".join(text for text, _, _ in units)
+        if len(flat) <= WIDE or len(units) == 1:
+            return [flat]
+        return ["\n-> ".join(text for text, _, _ in units)]
+    return [text for text, _, _ in units]
+
+
+def _is_recall(text: str) -> bool:
+    return text.isidentifier()
