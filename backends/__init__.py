@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from cnnlang.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cnnlang.program import Program
 
 
@@ -68,6 +70,37 @@ def emit(program: Program, target: str) -> str:
         raise UsageError(msg)
     text: str = found.load().emit(program)
     return text
+
+
+def export(program: Program, target: str, weights: Mapping[str, Any], *, normalize: bool = False) -> bytes:
+    """A program as a model with weights in it, the bytes of a file.
+
+    Parameters
+    ----------
+    program
+        The net.
+    target
+        A target that is a model.
+    weights
+        An array for each weight, by path.
+    normalize
+        Whether the model takes pixels from 0 to 255 and prepares them itself.
+
+    Raises
+    ------
+    UsageError
+        There is no such target, it is no model, or what writes it is not installed.
+    FindingsError
+        E04xx: the target cannot express the program.
+    WeightsError
+        The weights do not fit.
+    """
+    found = find(target)
+    if not found.is_model:
+        msg = f"{target} is text, without weights: cnnlang emit --target {target}, or `emit`"
+        raise UsageError(msg)
+    data: bytes = found.load().export(program, weights, normalize=normalize)
+    return data
 
 
 def find(target: str) -> Target:

@@ -130,6 +130,44 @@ class Net:
 
         return emit(self.program, target)
 
+    def export(
+        self,
+        path: StrPath,
+        weights: StrPath | Mapping[str, Any] | None = None,
+        seed: int = 0,
+        normalize: bool = False,
+        target: str = "onnx",
+    ) -> None:
+        """Write a model with weights in it, whole or not at all.
+
+        Parameters
+        ----------
+        path
+            The file, such as `net.onnx`.
+        weights
+            A `.safetensors` or `.npz` file, a PyTorch checkpoint, or arrays by parameter path; None begins anew.
+        seed
+            Where weights begin, if none are given.
+        normalize
+            Whether the model takes pixels from 0 to 255 and brings them to `(pixel * scale - mean) / std` itself.
+        target
+            What to write.
+
+        Raises
+        ------
+        FindingsError
+            The target cannot express the net.
+        WeightsError
+            The weights cannot be read or do not fit.
+        UsageError
+            There is no such target, what writes it is not installed, or the file cannot be written.
+        """
+        from cnnlang.backends import export
+        from cnnlang.files import write_bytes
+        from cnnlang.model import weights_for
+
+        write_bytes(path, export(self.program, target, weights_for(self.program, weights, seed), normalize=normalize))
+
     def __repr__(self) -> str:
         return f"<net {self.name}: {self.params:,} params>"
 

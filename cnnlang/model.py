@@ -69,7 +69,7 @@ class Model:
         from cnnlang.cache import load_module
 
         self._graph = program.graph
-        self._weights = _weights(program, weights, seed)
+        self._weights = weights_for(program, weights, seed)
         for array in self._weights.values():
             array.flags.writeable = False  # the kernels have copies of their own, which would not follow
         self._threads = _checked_threads(threads)
@@ -133,7 +133,16 @@ class Model:
         return f"<model of {self._graph.name}>"
 
 
-def _weights(program: Program, given: str | os.PathLike[str] | Mapping[str, Any] | None, seed: int) -> dict[str, Array]:
+def weights_for(
+    program: Program, given: str | os.PathLike[str] | Mapping[str, Any] | None, seed: int = 0
+) -> dict[str, Array]:
+    """The weights of a program's inference graph by path: those of a file or mapping; None begins anew from a seed.
+
+    Raises
+    ------
+    WeightsError
+        The weights cannot be read or do not fit.
+    """
     if given is None:
         return initialise(program.graph, seed, program.train.get("init"))
     expected = expected_shapes(program.graph)
