@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cnnlang.api import Net, load, loads
     from cnnlang.errors import CnnError, FindingsError, InputError, OperatorError, UsageError, WeightsError
+    from cnnlang.importing import Imported, import_model
     from cnnlang.model import Model
 
 __version__ = "0.1.0"
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CnnError",
     "FindingsError",
+    "Imported",
     "InputError",
     "Model",
     "Net",
@@ -28,6 +30,7 @@ __all__ = [
     "UsageError",
     "WeightsError",
     "__version__",
+    "import_model",
     "load",
     "loads",
 ]
@@ -36,6 +39,7 @@ __all__ = [
 _HOMES = {
     "cnnlang.api": ("Net", "load", "loads"),
     "cnnlang.errors": ("CnnError", "FindingsError", "InputError", "OperatorError", "UsageError", "WeightsError"),
+    "cnnlang.importing": ("Imported", "import_model"),
     "cnnlang.model": ("Model",),
 }
 

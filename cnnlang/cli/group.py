@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ from cnnlang import __version__
 from cnnlang.cli.output import say, show_findings
 from cnnlang.errors import CnnError, FindingsError
 
-COMMANDS = ("check", "fmt", "summary", "run", "emit", "verify", "explain", "ops", "new")
+COMMANDS = ("check", "fmt", "summary", "run", "emit", "import", "verify", "diff", "explain", "ops", "new")
 BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
 
 
@@ -26,7 +27,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"cnnlang.cli.{cmd_name}").command
+        module = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command: click.Command = import_module(f"cnnlang.cli.{module}").command
         return command
 
     def resolve_command(

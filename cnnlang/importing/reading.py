@@ -1,4 +1,9 @@
-"""What a reader of another framework's files hands over: the net, and what became of each of its layers."""
+"""What a reader of another framework's files hands over: the net, and what became of each of its layers.
+
+A reader is a module with `read(path, ...) -> Reading`; `cnnlang.importing.read_model` chooses one. Of a file that is
+damaged it raises `FindingsError` with E0601 or E0603; layers that cannot be said are findings of the reading, so that
+`cnnlang import --dry-run` can list what can.
+"""
 
 from __future__ import annotations
 
@@ -78,6 +83,6 @@ class Reading:
 
 
 def counted(layers: Sequence[Layer]) -> list[tuple[int, Layer]]:
-    """Equal layers with their number, in the order in which each is first seen; those that cannot be said come first."""
+    """Equal layers with their number, in the order in which they are first seen, those that cannot be said first."""
     counts = Counter(layers)
     return [(n, layer) for layer, n in sorted(counts.items(), key=lambda item: not item[0].why)]
