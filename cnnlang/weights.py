@@ -21,6 +21,8 @@ from cnnlang.initializers import Initializer
 from cnnlang.ir import Graph
 from cnnlang.ops.base import Weight, WeightSpec
 from cnnlang.weight_files import FLOATS, WRITERS, Stored, as_numpy, opened, printable
+from cnnlang.weight_files.fitting import as_in_net
+from cnnlang.weight_files.keras_layout import owners
 
 Weights = dict[str, NDArray[np.float32]]
 Shapes = Mapping[str, tuple[int, ...]]
@@ -30,8 +32,10 @@ COUNTER = "num_batches_tracked"  # PyTorch's batch normalisation counts batches;
 PARALLEL = "module."  # before every name that torch.nn.DataParallel saved
 
 
-def load_weights(path: str | os.PathLike[str], expected: Shapes, *, ignore: Collection[str] = ()) -> Weights:
-    """Read weights from a `.safetensors`, `.npz`, `.pth` or `.pt` file.
+def load_weights(
+    path: str | os.PathLike[str], expected: Shapes, *, ignore: Collection[str] = (), graph: Graph | None = None
+) -> Weights:
+    """Read weights from a file of any kind: safetensors, npz, PyTorch's, Keras' or ONNX's.
 
     float16, bfloat16 and float64 become float32. A checkpoint that holds its weights under `state_dict` is looked into,
     and a `module.` before every name is dropped.
@@ -39,12 +43,14 @@ def load_weights(path: str | os.PathLike[str], expected: Shapes, *, ignore: Coll
     Parameters
     ----------
     path
-        The file.
+        The file: `.safetensors`, `.npz`, `.pth`, `.pt`, `.weights.h5`, `.h5`, `.keras` or `.onnx`.
     expected
         The shape of each weight, by path.
     ignore
         Names that the file may have and nobody wants (those of heads that only train); `num_batches_tracked` is one
         always.
+    graph
+        The net, by which Keras' layouts are understood; no Keras file can be read without it.
 
     Raises
     ------
@@ -53,7 +59,7 @@ def load_weights(path: str | os.PathLike[str], expected: Shapes, *, ignore: Coll
     """
     place = Path(path)
     with opened(place) as stored:
-        return _collect(str(path), stored, expected, ignore)
+        return _collect(str(path), as_in_net(place, stored, owners(graph) if graph else None), expected, ignore)
 
 
 def check_weights(weights: Mapping[str, Any], expected: Shapes, *, ignore: Collection[str] = ()) -> Weights:
@@ -68,19 +74,21 @@ def check_weights(weights: Mapping[str, Any], expected: Shapes, *, ignore: Colle
 
 
 def save_weights(path: str | os.PathLike[str], weights: Mapping[str, NDArray[np.float32]]) -> None:
-    """Write weights to a `.safetensors` or `.npz` file, whole or not at all; the same weights are the same bytes.
+    """Write weights to a `.safetensors`, `.npz`, `.pth` or `.pt` file, whole or not at all.
+
+    The same weights are the same bytes in a `.safetensors` or `.npz` file.
 
     Raises
     ------
     WeightsError
-        The file's name ends otherwise.
+        The file's name ends otherwise, or PyTorch is not there to write its own files.
     UsageError
         The file cannot be written.
     """
     place = Path(path)
     write = WRITERS.get(place.suffix.lower())
     if write is None:
-        msg = f"{path}: weights are written to {' and '.join(WRITERS)} files"
+        msg = f"{path}: weights are written to {', '.join(list(WRITERS)[:-1])} and {list(WRITERS)[-1]} files"
         raise WeightsError(msg)
     write(place, {name: np.asarray(array, dtype=np.float32) for name, array in weights.items()})
 

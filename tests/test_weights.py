@@ -88,9 +88,9 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_weights_are_written_to_two_kinds_of_files(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"w\.pth: weights are written to \.safetensors and \.npz files"):
-        save_weights(tmp_path / "w.pth", some_weights())
+def test_weights_are_written_to_files_of_a_known_kind(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"w\.bin: weights are written to \.safetensors, \.npz, \.pth and \.pt files"):
+        save_weights(tmp_path / "w.bin", some_weights())
 
 
 # --- types ------------------------------------------------------------------------------------------------------------
@@ -354,7 +354,7 @@ LIES = {
     "empty.pth": (b"", "PyTorch weights"),
     "zip.pth": (npz_of([("a", b"b")]), "PyTorch weights"),
     "bomb.pth": (npz_of([("archive/data.pkl", b"\0" * 2**24)]), "its parts are larger than the file"),
-    "w.bin": (b"", "weights are read from .safetensors, .npz, .pth and .pt files"),
+    "w.bin": (b"", "weights are read from .safetensors, .npz, .pth, .pt, .h5, .hdf5, .keras and .onnx files"),
     "w": (b"", "weights are read from"),
 }
 

@@ -1,0 +1,272 @@
+"""A map proposed where names differ: the layers of a file laid beside those of a net, by shape, order and name.
+
+Layers can be one another if every array has its place. Those that can are aligned as two sequences, so that layers of
+equal shape stay in order, and where that leaves a choice the names decide; what is left over is aligned again. How sure
+each pair is, is said, and nothing of it is applied by itself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnlang.errors import WeightsError
+from cnnlang.weight_files.keras_layout import Owner, as_here
+from cnnlang.weight_files.keras_names import natural
+from cnnlang.weight_files.mapping import Line, squeezed
+from cnnlang.weight_files.stored import Stored
+from cnnlang.weight_files.units import Part, Unit, likeness, units_of_file, units_of_net
+
+MAX_PAIRS = 16_000_000  # of a layer of the file and a layer of the net
+MAX_COMPARED = 400_000  # pairs whose names are compared
+ROUNDS = 4
+
+# what stands in for an array that the file has not, by operator and what the array is
+NEUTRAL = {
+    ("bn", "weight"): "=1",
+    ("bn", "bias"): "=0",
+    ("group_norm", "weight"): "=1",
+    ("group_norm", "bias"): "=0",
+    ("conv", "bias"): "=0",
+    ("depthwise", "bias"): "=0",
+    ("deconv", "bias"): "=0",
+    ("dense", "bias"): "=0",
+}
+
+Pairs = list[tuple[int, int, int]]  # a layer of the net, one of the file, and the round that paired them
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Two layers that may be one: their names, the shape of the first array there, and how sure that is.
+
+    `is_sure` is False where somebody should look; `lines` are those of the map.
+    """
+
+    theirs: str
+    ours: str
+    shape: tuple[int, ...]
+    why: str
+    is_sure: bool
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What may be what; `missing` are the net's weights and `unused` the file's arrays without a counterpart."""
+
+    rows: tuple[Row, ...]
+    missing: tuple[str, ...]
+    unused: tuple[str, ...]
+
+
+def propose(stored: Mapping[str, Stored], owners: Mapping[str, Owner]) -> Proposal:
+    """A map from a file to a net.
+
+    Raises
+    ------
+    WeightsError
+        There are too many arrays for that.
+    """
+    found = {name: entry for name, entry in stored.items() if name not in owners or entry.shape != owners[name].shape}
+    wanted = {path: owner for path, owner in owners.items() if path not in stored or path in found}
+    theirs, by_layer = units_of_file(found)
+    ours = units_of_net(wanted.values(), by_layer)
+    if len(theirs) * len(ours) > MAX_PAIRS:
+        msg = f"{len(theirs):,} layers of the file and {len(ours):,} of the net are too many to propose a map"
+        raise WeightsError(msg)
+    fits = _Fits(owners, _convention(theirs, wanted))
+    weights, lines = _table(ours, theirs, fits)
+    pairs = _best_order(weights, ours, theirs)
+    alike = _counterparts(weights)
+    rows = tuple(_row(ours, theirs, lines, weights, alike, pair) for pair in sorted(pairs))
+    taken = {line.theirs for row in rows for line in row.lines}
+    given = {line.ours for row in rows for line in row.lines}
+    unused = tuple(p.name for unit in theirs for p in unit.parts if p.name not in taken)
+    return Proposal(rows, tuple(path for path in wanted if path not in given), unused)
+
+
+# --- which layers can be one another ----------------------------------------------------------------------------------
+
+
+def _convention(theirs: Sequence[Unit], wanted: Mapping[str, Owner]) -> str:
+    """How a file lays out kernels whose own format does not tell: as here, `keras`, or dense ones `transposed`."""
+    here = Counter(owner.shape for owner in wanted.values() if len(owner.shape) > 1)
+    keras = Counter(tuple(np.transpose(np.broadcast_to(0, s), (2, 3, 1, 0)).shape) for s in here if len(s) == 4)
+    turned = Counter(shape[::-1] for shape in here if len(shape) == 2)
+    shapes = [part.shape for unit in theirs for part in unit.parts]
+    if sum(s in keras and s not in here for s in shapes) > sum(len(s) == 4 and s in here for s in shapes):
+        return "keras"
+    if sum(s in turned and s not in here for s in shapes) > sum(len(s) == 2 and s in here for s in shapes):
+        return "transposed"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fits:
+    """Whether and how an array can be a weight."""
+
+    owners: Mapping[str, Owner]
+    convention: str
+
+    def layout(self, theirs: Part, ours: Part) -> str | None:
+        """The layout to name in the map, empty where none is needed; None where the array does not fit."""
+        owner = self.owners[ours.name]
+        if theirs.keras:
+            return "" if _keras_shape(theirs, owner) == owner.shape else None
+        if self.convention == "keras" and len(theirs.shape) > 1:
+            return "keras" if _keras_shape(theirs, owner) == owner.shape else None
+        if self.convention == "transposed" and len(theirs.shape) == 2:
+            return "transposed" if theirs.shape[::-1] == ours.shape else None
+        if squeezed(theirs.shape) == squeezed(ours.shape):
+            return ""
+        return "transposed" if len(theirs.shape) == 2 and theirs.shape[::-1] == ours.shape else None
+
+    def lines(self, theirs: Unit, ours: Unit) -> tuple[Line, ...] | None:
+        """The lines that make a layer of the file one of the net; None where it cannot be that."""
+        if len(theirs.parts) > len(ours.parts):
+            return None
+        if not theirs.parts[0].leaf:
+            layout = self.layout(theirs.parts[0], ours.parts[0]) if len(ours.parts) == 1 else None
+            return None if layout is None else (Line(theirs.parts[0].name, ours.parts[0].name, layout),)
+        there = {part.leaf: part for part in theirs.parts}
+        if len(there) != len(theirs.parts) or not there.keys() <= {part.leaf for part in ours.parts}:
+            return None
+        lines = []
+        for part in ours.parts:
+            if part.leaf in there:
+                layout = self.layout(there[part.leaf], part)
+                name = there[part.leaf].name
+            else:
+                layout, name = "", NEUTRAL.get((ours.op, part.leaf), "")
+            if layout is None or not name:
+                return None
+            lines.append(Line(name, part.name, layout))
+        return tuple(lines)
+
+
+def _keras_shape(part: Part, owner: Owner) -> tuple[int, ...]:
+    return as_here(Stored("float32", part.shape, lambda: np.zeros(())), owner).shape
+
+
+Lines = dict[tuple[int, int], tuple[Line, ...]]
+
+
+def _table(ours: Sequence[Unit], theirs: Sequence[Unit], fits: _Fits) -> tuple[NDArray[np.float32], Lines]:
+    """For each layer of the net and each of the file how well they go together (0: not at all), and the map's lines."""
+    weights = np.zeros((len(ours), len(theirs)), np.float32)
+    lines: Lines = {}
+    # layers of equal arrays fit alike: each kind is looked at once
+    kinds: dict[tuple[object, ...], list[int]] = {}
+    for j, unit in enumerate(theirs):
+        kinds.setdefault(tuple((p.leaf, p.shape, p.keras) for p in unit.parts), []).append(j)
+    for i, unit in enumerate(ours):
+        for members in kinds.values():
+            if fits.lines(theirs[members[0]], unit) is None:
+                continue
+            for j in members:
+                found = fits.lines(theirs[j], unit)
+                assert found is not None
+                lines[i, j] = found
+    compare = len(lines) <= MAX_COMPARED
+    for (i, j), found in lines.items():
+        whole = 1.0 if all(not line.theirs.startswith("=") for line in found) else 0.6
+        weights[i, j] = whole + (0.3 * likeness(ours[i].name, theirs[j].name) if compare else 0.0)
+    return weights, lines
+
+
+# --- alignment --------------------------------------------------------------------------------------------------------
+
+
+def _best_order(weights: NDArray[np.float32], ours: Sequence[Unit], theirs: Sequence[Unit]) -> Pairs:
+    """The pairs, in whichever order of the file aligns best: its own, or that of its names."""
+    if not weights.size:
+        return []
+    by_name = sorted(range(len(theirs)), key=lambda j: natural(theirs[j].name))
+    tried = [_aligned(weights, order) for order in (list(range(len(theirs))), by_name)]
+    return max(tried, key=lambda pairs: sum(float(weights[i, j]) / (4 ** min(r, 1)) for i, j, r in pairs))
+
+
+def _aligned(weights: NDArray[np.float32], order: list[int]) -> Pairs:
+    """Pairs of greatest weight that keep the order; then those of what is left over, and so on."""
+    pairs: Pairs = []
+    left = np.arange(len(weights))
+    columns = np.array(order)
+    for turn in range(ROUNDS):
+        found = _heaviest(weights[np.ix_(left, columns)])
+        pairs += [(int(left[i]), int(columns[j]), turn) for i, j in found]
+        left = np.delete(left, [i for i, _ in found])
+        columns = np.delete(columns, [j for _, j in found])
+        if not found or not len(left) or not len(columns):
+            break
+    return pairs
+
+
+def _heaviest(weights: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """The heaviest common subsequence: `best[i, j]` is its weight for the first i rows and j columns."""
+    rows, columns = weights.shape
+    best = np.zeros((rows + 1, columns + 1), np.float32)
+    for i in range(rows):
+        paired = np.where(weights[i] > 0, best[i, :-1] + weights[i], 0)
+        best[i + 1, 1:] = np.maximum.accumulate(np.maximum(best[i, 1:], paired))
+    pairs = []
+    i, j = rows, columns
+    while i and j:
+        if best[i, j] == best[i, j - 1]:
+            j -= 1
+        elif best[i, j] == best[i - 1, j]:
+            i -= 1
+        else:
+            i, j = i - 1, j - 1
+            pairs.append((i, j))
+    return pairs[::-1]
+
+
+# --- how sure ---------------------------------------------------------------------------------------------------------
+
+
+def _counterparts(weights: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """How many layers of the file each of the net could be, and the other way round."""
+    return np.count_nonzero(weights, axis=1), np.count_nonzero(weights, axis=0)
+
+
+def _row(
+    ours: Sequence[Unit],
+    theirs: Sequence[Unit],
+    lines: Lines,
+    weights: NDArray[np.float32],
+    alike: tuple[NDArray[np.intp], NDArray[np.intp]],
+    pair: tuple[int, int, int],
+) -> Row:
+    i, j, turn = pair
+    found = lines[i, j]
+    here, there = int(alike[1][j]), int(alike[0][i])
+    if here == there == 1:
+        why, is_sure = "only one of its shape", True
+    elif weights[i, j] > 1 and _is_unlike_others(weights, i, j):
+        why, is_sure = "names agree", True
+    elif turn == 0 and here == there:
+        why, is_sure = f"in order, {here} alike", True
+    else:
+        why, is_sure = f"ambiguous: {there} for {here}" if here != there else f"out of order, {here} alike", False
+    notes = _notes(line for line in found)
+    is_sure = is_sure and not any(line.theirs.startswith("=") for line in found)
+    return Row(theirs[j].name, ours[i].name, theirs[j].parts[0].shape, "; ".join([why, *notes]), is_sure, found)
+
+
+def _is_unlike_others(weights: NDArray[np.float32], i: int, j: int) -> bool:
+    """Whether the pair's names are more alike than those of any other pair with one of the two."""
+    rest = np.concatenate([np.delete(weights[i], j), np.delete(weights[:, j], i)])
+    return bool(weights[i, j] > rest.max(initial=0) + 1e-4)
+
+
+def _notes(lines: Iterable[Line]) -> list[str]:
+    lines = list(lines)
+    layouts = dict.fromkeys(line.layout for line in lines if line.layout)
+    words = {"transposed": "transposed", "keras": "laid out as Keras does"}
+    absent = [f"no {line.ours.rpartition('.')[2]}: all {line.theirs[1:]}" for line in lines if line.theirs[:1] == "="]
+    return [*(words[layout] for layout in layouts), *absent]
