@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from cnnlang import training
+from cnnlang.backends import TARGETS
 from cnnlang.explain import codes, page
 from cnnlang.ops import OPERATORS
 from cnnlang.signature import Declared, Registry
@@ -75,7 +76,31 @@ def errors() -> str:
     return f"# Codes\n\n{MADE}\n\n{intro}\n\n| code | what it says |\n| --- | --- |\n{rows}\n"
 
 
-PAGES = {"operators.md": operators, "sections.md": sections, "errors.md": errors}
+def targets() -> str:
+    """What each target can say of each operator."""
+    limits = {name: target.load().LIMITS for name, target in TARGETS.items()}
+    rows = []
+    for operator in OPERATORS:
+        cells = ["in part" if operator in limits[name] else "yes" for name in TARGETS]
+        rows.append(f"| `{operator}` | {' | '.join(cells)} |")
+    head = f"| operator | {' | '.join(TARGETS)} |\n| --- |{' --- |' * len(TARGETS)}"
+    titles = [f"- `{name}` is {target.title}." for name, target in TARGETS.items()]
+    parts = [
+        f"# Targets\n\n{MADE}\n",
+        "\n".join(titles) + "\n",
+        "What a target cannot say is an error when the net is emitted, and `cnnlang check FILE --target T` finds it\n"
+        "before: [E0401](../cnnlang/explain/E0401.md) for an operator or one of its arguments,\n"
+        "[E0402](../cnnlang/explain/E0402.md) for a name that the target keeps for itself. Nothing near enough is put in\n"
+        "its place. `cnnlang verify FILE` runs a net in all targets that are installed and compares the numbers.\n",
+        "\n".join([head, *rows]) + "\n",
+    ]
+    said = [(name, op, text) for name, own in limits.items() for op, text in own.items()]
+    if said:
+        parts += ["## In part\n", "\n".join(f"- `{op}` for {name}: {text}" for name, op, text in said) + "\n"]
+    return "\n".join(parts)
+
+
+PAGES = {"operators.md": operators, "sections.md": sections, "errors.md": errors, "targets.md": targets}
 
 
 def main() -> int:

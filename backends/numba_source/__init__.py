@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from cnnlang.backends.numba_source.emit import emit, emit_graph
+from cnnlang.backends.numba_source.refusing import LIMITS, refusals
 
-__all__ = ["emit", "emit_graph"]
+__all__ = ["LIMITS", "emit", "emit_graph", "refusals"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cnnlang.backends.numba_source.names import numbered
+from cnnlang.backends.numba_source.refusing import no_rule
 from cnnlang.backends.numba_source.rules import NoRule, step
 from cnnlang.backends.numba_source.step import Kernel, Step, closure
-from cnnlang.diagnostics import Diagnostic, Help
+from cnnlang.diagnostics import Diagnostic
 from cnnlang.errors import FindingsError
 from cnnlang.ir import Graph, Node
 from cnnlang.ops.base import Input, Op
@@ -52,7 +53,7 @@ def plan(graph: Graph) -> Plan:
         try:
             made = step(op, node)
         except NoRule:
-            missing.append(_no_rule(op, node))
+            missing.append(no_rule(op, node))
             continue
         steps.append((node, made, _constant(activation, constants) if activation else None))
     if missing:
@@ -88,9 +89,3 @@ def _kernels(steps: list[tuple[Node, Step, str | None]]) -> list[Kernel]:
             needed.append(Kernel("scale_and_shift"))
     # the constants of the activations stand in other functions' signatures
     return sorted(closure(needed), key=lambda kernel: kernel.template != "activate")
-
-
-def _no_rule(op: Op, node: Node) -> Diagnostic:
-    message = f"the target `numba` cannot express `{op.name}`"
-    cure = Help("run the net without it, or emit for another target")
-    return Diagnostic("E0401", message, node.span, label="no rule for this operator", help=(cure,))

@@ -39,6 +39,11 @@ def step(op: Op, node: Node) -> Step:
     raise NoRule
 
 
+def has_rule(op: Op) -> bool:
+    """Whether there is a step for an operator."""
+    return step.dispatch(type(op)) is not step.dispatch(Op)
+
+
 def unless(**arguments: tuple[Any, Any]) -> tuple[str, ...]:
     """`name=value` for each argument that is not at its default, given as (value, default)."""
     return tuple(f"{name}={short(value)}" for name, (value, default) in arguments.items() if value != default)
