@@ -1,0 +1,32 @@
+"""Values that are never negative, around which zeros change no maximum."""
+
+from __future__ import annotations
+
+from cnnlang.ir import Node
+from cnnlang.ops.dense import Dropout
+from cnnlang.ops.elementwise import Hardsigmoid, Relu, Relu6, Sigmoid, Softmax, Softplus
+from cnnlang.ops.merge import Add, Concat, Max, Mean, Mul
+from cnnlang.ops.pool import AdaptiveAvgPool, AvgPool, GlobalPool, MaxPool
+from cnnlang.ops.shape import Channels, ChannelShuffle, Crop, Flatten, PadChannels, PixelShuffle, Upsample
+
+POSITIVE = (Relu, Relu6, Sigmoid, Hardsigmoid, Softplus, Softmax)
+KEEPING = (
+    *(MaxPool, AvgPool, AdaptiveAvgPool, GlobalPool, Dropout, Add, Concat, Max, Mean, Mul),
+    *(Flatten, Crop, Upsample, PixelShuffle, ChannelShuffle, Channels, PadChannels),
+)  # never negative where no input is; a maximum of padded windows too, each of which has a real cell
+STEPS = 1000  # how far back it is worth to look
+
+
+def is_never_negative(node: Node) -> bool:
+    """Whether no cell of a value is below 0, as far as the operators before it tell."""
+    seen: set[Node] = set()
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        if node in seen or isinstance(node.op, POSITIVE):
+            continue
+        if not isinstance(node.op, KEEPING) or len(seen) > STEPS:
+            return False
+        seen.add(node)
+        stack += node.values
+    return True
