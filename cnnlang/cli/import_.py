@@ -36,6 +36,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
 @click.option("--weights", metavar="FILE", help="The .weights file of a cfg [default: the one beside it].")
 @click.option("--no-weights", is_flag=True, help="Leave weights out.")
 @click.option("--input", "size", metavar="CxHxW", callback=_size, help="The input's size, if a prototxt has none.")
+@click.option("--keep-names", is_flag=True, help="Keep the file's names of layers, even where blocks are lost by it.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 def command(
     model: str,
@@ -45,6 +46,7 @@ def command(
     weights: str | None,
     no_weights: bool,
     size: tuple[int, int, int] | None,
+    keep_names: bool,
     force: bool,
 ) -> int:
     """Turn MODEL into a .cnn file: .onnx, .cfg of Darknet, .prototxt of Caffe.
@@ -72,7 +74,7 @@ def command(
     if reading.findings:
         show_findings(reading.findings)
         return 1
-    made = written(reading)
+    made = written(reading, keep_names=keep_names or None)
     if output is None or not to_file:
         put(made.text.rstrip("\n"))
         _say_notes(made.notes)

@@ -33,6 +33,7 @@ ELSEWHERE = {
     ".tflite": "TensorFlow's files are not read; make an ONNX file of it with tf2onnx",
 }
 HEAD_BYTES = 4096
+SHORTER = 0.75  # a text by which names are left out
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -96,6 +97,7 @@ def import_model(
     weights: StrPath | bool = True,
     name: str | None = None,
     input_size: tuple[int, int, int] | None = None,
+    keep_names: bool | None = None,
 ) -> Imported:
     """A model of another framework in the language.
 
@@ -110,6 +112,9 @@ def import_model(
         What to call the net; by default as the file does, else as the file is called.
     input_size
         Channels, height and width of the input, for a prototxt that does not give them.
+    keep_names
+        Whether layers keep the names that the file gives them; None for what reads better: where no weights hang on
+        them, names that stand in the way of blocks are left out.
 
     Raises
     ------
@@ -119,11 +124,18 @@ def import_model(
         There is no such file, it is of no known kind, or the name is none.
     """
     reading = read_model(path, weights=weights, name=name, input_size=input_size)
-    return written(reading)
+    return written(reading, keep_names=keep_names)
 
 
-def written(reading: Reading) -> Imported:
+def written(reading: Reading, *, keep_names: bool | None = None) -> Imported:
     """What was read, in the language.
+
+    Parameters
+    ----------
+    reading
+        What a reader made of the file.
+    keep_names
+        Whether the layers keep their names; None for what reads better where no weights hang on them.
 
     Raises
     ------
@@ -133,7 +145,11 @@ def written(reading: Reading) -> Imported:
     from cnnlang.importing.lift import write
 
     foreign = reading.foreign
-    made = write(foreign, reading.net)
+    made = write(foreign if keep_names is not False else replace(foreign, keeps_names=False), reading.net)
+    if keep_names is None and foreign.keeps_names and not foreign.weights:
+        # `res2a_branch2a` is no path of a block's, and a net of such names is a flat list
+        other = write(replace(foreign, keeps_names=False), reading.net)
+        made = other if len(other.text) < SHORTER * len(made.text) else made
     arrays = {made.paths[path]: array for path, array in foreign.weights.items()}
     return Imported(reading.net, made.text, arrays, reading.notes)
 

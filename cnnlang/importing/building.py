@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from cnnlang.diagnostics import Diagnostic, Help
 from cnnlang.dims import Term
 from cnnlang.errors import OperatorError
+from cnnlang.importing.reading import Layer
 from cnnlang.importing.texts import MAX_LAYERS
 from cnnlang.ir import Node
 from cnnlang.ops import OPERATORS
@@ -47,6 +49,16 @@ class LayerError(Exception):
         self.why = why
         self.span = span
         self.cure = cure
+
+    def finding(self, where: str, span: Span | None, file: str = "") -> Diagnostic:
+        """The error as a user sees it; `where` names the layer, `span` is its place."""
+        message = f"{where} cannot be said: {self.why}" if self.code == "E0602" else f"{where}: {self.why}"
+        help = (Help(self.cure),) if self.cure else ()
+        return Diagnostic(self.code, message, self.span or span, help=help, file=file)
+
+    def layer(self, kind: str) -> Layer:
+        """The layer in the list of all."""
+        return Layer(kind, why=self.why if self.code == "E0602" else f"the file is damaged here: {self.why}")
 
 
 def unsayable(why: str, span: Span | None = None, cure: str | None = None) -> LayerError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cnnlang.diagnostics import Diagnostic, Help
+from cnnlang.diagnostics import Diagnostic
 from cnnlang.importing.building import UNKNOWN, Builder, LayerError, Value, broken, built
 from cnnlang.importing.darknet_cfg import Section, parse_cfg
 from cnnlang.importing.darknet_layers import HEADS, say
@@ -71,9 +71,7 @@ class _Built:
         self.graph: Graph | None = None
 
     def refuse(self, error: LayerError, section: Section, where: str) -> None:
-        help = (Help(error.cure),) if error.cure else ()
-        message = f"{where}: {error.why}" if error.code != "E0602" else f"{where} cannot be said: {error.why}"
-        self.findings.append(Diagnostic(error.code, message, error.span or section.span, help=help))
+        self.findings.append(error.finding(where, section.span))
 
 
 def _build(sections: list[Section], builder: Builder, name: str) -> _Built:
@@ -93,8 +91,8 @@ def _build(sections: list[Section], builder: Builder, name: str) -> _Built:
         try:
             value = say(section, net)
         except LayerError as error:
-            made.refuse(error, section, f"layer {number}, [{section.kind}],")
-            made.layers.append(Layer(section.kind, why=error.why))
+            made.refuse(error, section, f"layer {number}, [{section.kind}]")
+            made.layers.append(error.layer(section.kind))
             value = UNKNOWN
         else:
             made.layers.append(Layer(section.kind, _becomes(section, builder)))
@@ -148,7 +146,7 @@ def _finish(made: _Built, sections: list[Section], data: Node | None, name: str)
     names = tuple(nodes) if len(nodes) > 1 else ("output",)
     if data not in used:
         error = broken("nothing that the net makes depends on its input")
-        made.refuse(error, sections[last], f"layer {last}, [{sections[last].kind}],")
+        made.refuse(error, sections[last], f"layer {last}, [{sections[last].kind}]")
         return
     lost = [i for i, value in enumerate(net.values) if value.node not in used]
     if lost:
