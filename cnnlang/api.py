@@ -101,7 +101,8 @@ class Net:
         Parameters
         ----------
         weights
-            A `.safetensors` or `.npz` file, a PyTorch checkpoint, or arrays by parameter path; None begins anew.
+            A file of weights (`.safetensors`, `.npz`, `.pth`, `.weights.h5`, `.keras`, `.onnx`), or arrays by
+            parameter path; None begins anew.
         seed
             Where weights begin, if none are given.
         threads
@@ -145,7 +146,8 @@ class Net:
         path
             The file, such as `net.onnx`.
         weights
-            A `.safetensors` or `.npz` file, a PyTorch checkpoint, or arrays by parameter path; None begins anew.
+            A file of weights (`.safetensors`, `.npz`, `.pth`, `.weights.h5`, `.keras`, `.onnx`), or arrays by
+            parameter path; None begins anew.
         seed
             Where weights begin, if none are given.
         normalize

@@ -36,7 +36,8 @@ class Model:
     program
         The net.
     weights
-        A `.safetensors` or `.npz` file, a PyTorch checkpoint, or arrays by parameter path; None begins anew.
+        A file of weights (`.safetensors`, `.npz`, `.pth`, `.weights.h5`, `.keras`, `.onnx`), or arrays by parameter
+        path; None begins anew.
     seed
         Where weights begin, if none are given.
     threads
@@ -83,7 +84,7 @@ class Model:
         return MappingProxyType(self._weights)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the weights to a `.safetensors` or `.npz` file.
+        """Write the weights to a `.safetensors`, `.npz` or `.pth` file.
 
         Raises
         ------
@@ -149,7 +150,7 @@ def weights_for(
     heads = expected_shapes(program.training_graph).keys() - expected.keys()  # a trained file has the aux heads too
     if isinstance(given, Mapping):
         return check_weights(given, expected, ignore=heads)
-    return load_weights(given, expected, ignore=heads)
+    return load_weights(given, expected, ignore=heads, graph=program.graph)
 
 
 def _real(node: Node, x: Any) -> Array:

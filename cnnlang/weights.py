@@ -6,7 +6,6 @@ hand. All arrays here are float32, C-contiguous.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 from collections.abc import Collection, Mapping
@@ -20,16 +19,11 @@ from cnnlang.errors import WeightsError
 from cnnlang.initializers import Initializer
 from cnnlang.ir import Graph
 from cnnlang.ops.base import Weight, WeightSpec
-from cnnlang.weight_files import FLOATS, WRITERS, Stored, as_numpy, opened, printable
-from cnnlang.weight_files.fitting import as_in_net
+from cnnlang.weight_files import WRITERS, Stored, as_numpy, opened
+from cnnlang.weight_files.fitting import Weights, as_in_net, collect
 from cnnlang.weight_files.keras_layout import owners
 
-Weights = dict[str, NDArray[np.float32]]
 Shapes = Mapping[str, tuple[int, ...]]
-
-LISTED = 10  # of each kind of mismatch
-COUNTER = "num_batches_tracked"  # PyTorch's batch normalisation counts batches; nothing here depends on it
-PARALLEL = "module."  # before every name that torch.nn.DataParallel saved
 
 
 def load_weights(
@@ -59,7 +53,7 @@ def load_weights(
     """
     place = Path(path)
     with opened(place) as stored:
-        return _collect(str(path), as_in_net(place, stored, owners(graph) if graph else None), expected, ignore)
+        return collect(str(path), as_in_net(place, stored, owners(graph) if graph else None), expected, ignore)
 
 
 def check_weights(weights: Mapping[str, Any], expected: Shapes, *, ignore: Collection[str] = ()) -> Weights:
@@ -70,7 +64,7 @@ def check_weights(weights: Mapping[str, Any], expected: Shapes, *, ignore: Colle
     WeightsError
         They do not fit `expected`, as in `load_weights`.
     """
-    return _collect("the mapping", {str(n): _in_memory(v) for n, v in weights.items()}, expected, ignore)
+    return collect("the mapping", {str(n): _in_memory(v) for n, v in weights.items()}, expected, ignore)
 
 
 def save_weights(path: str | os.PathLike[str], weights: Mapping[str, NDArray[np.float32]]) -> None:
@@ -145,73 +139,3 @@ def _spec(op: Any) -> WeightSpec:
 def _in_memory(value: Any) -> Stored:
     array = as_numpy(value) if hasattr(value, "detach") else np.asarray(value)  # asked without importing PyTorch
     return Stored(array.dtype.name, array.shape, lambda: array)
-
-
-def _collect(where: str, stored: Mapping[str, Stored], expected: Shapes, ignore: Collection[str]) -> Weights:
-    if stored and all(n.startswith(PARALLEL) for n in stored) and not any(n.startswith(PARALLEL) for n in expected):
-        stored = {name.removeprefix(PARALLEL): entry for name, entry in stored.items()}
-    ignored = set(ignore)
-    given = {
-        name: entry
-        for name, entry in stored.items()
-        if name in expected or (name not in ignored and name.rsplit(".", 1)[-1] != COUNTER)
-    }
-    problems = _mismatches(given, expected)
-    if problems:
-        raise WeightsError("\n  ".join([f"{where} does not fit the net:", *problems]))
-    return {name: _float32(where, name, given[name]) for name in expected}
-
-
-def _float32(where: str, name: str, stored: Stored) -> NDArray[np.float32]:
-    array = stored.read()
-    with np.errstate(over="ignore"):
-        narrow: NDArray[np.float32] = np.array(array, dtype=np.float32, order="C")
-    if narrow.dtype != array.dtype and np.isinf(narrow).sum() > np.isinf(array).sum():
-        msg = f"{where}: `{printable(name)}` has numbers that a float32 cannot hold (beyond 3.4e38)"
-        raise WeightsError(msg)
-    return narrow
-
-
-def _mismatches(given: Mapping[str, Stored], expected: Shapes) -> list[str]:
-    """What does not fit, a line each, at most `LISTED` of a kind."""
-    missing = [name for name in expected if name not in given]
-    unexpected = [name for name in given if name not in expected]
-    both = [(name, given[name]) for name in expected if name in given]
-    shapes = [(name, entry) for name, entry in both if entry.shape != tuple(expected[name])]
-    types = [(name, entry) for name, entry in both if entry.dtype not in FLOATS]
-    return [
-        *_listed([f"missing: {name} {list(expected[name])}" for name in missing], "missing"),
-        *_listed(
-            [f"unexpected: {printable(name)} {_shown(given[name].shape)}" for name in unexpected],
-            "unexpected",
-            [_did_you_mean(name, given[name].shape, missing, expected) for name in unexpected[:LISTED]],
-        ),
-        *_listed(
-            [f"another shape: {n} is {_shown(e.shape)}, the net has {list(expected[n])}" for n, e in shapes],
-            "of another shape",
-        ),
-        *_listed([f"no float: {name} is {printable(entry.dtype)}" for name, entry in types], "that are no floats"),
-    ]
-
-
-def _listed(lines: list[str], kind: str, endings: list[str] | None = None) -> list[str]:
-    shown = [line + end for line, end in zip(lines, endings or [""] * LISTED, strict=False)]
-    return [*shown, f"and {len(lines) - LISTED:,} more {kind}"] if len(lines) > LISTED else shown
-
-
-def _shown(shape: tuple[int, ...]) -> str:
-    return str(list(shape)) if len(shape) <= 8 else f"of {len(shape)} axes"
-
-
-def _did_you_mean(name: str, shape: tuple[int, ...], missing: list[str], expected: Shapes) -> str:
-    """The missing name most like an unexpected one that ends alike (`.weight`) or has its shape, better both."""
-    if len(name) > 200:
-        return ""
-    stem, _, leaf = name.rpartition(".")
-    alike = {other.rpartition(".")[0]: other for other in missing[:500] if other.rpartition(".")[2] == leaf}
-    for stems in ([s for s, other in alike.items() if tuple(expected[other]) == shape], list(alike)):
-        close = difflib.get_close_matches(stem, stems, 1, 0.6)
-        if close:
-            return f" - did you mean `{alike[close[0]]}`?"
-    close = difflib.get_close_matches(name, [m for m in missing[:500] if tuple(expected[m]) == shape], 1, 0.6)
-    return f" - did you mean `{close[0]}`?" if close else ""

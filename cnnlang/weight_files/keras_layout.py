@@ -83,10 +83,13 @@ def _flattened(node: Node) -> tuple[int, int, int] | None:
     return None
 
 
-def renamed(stored: Mapping[str, Stored], found: Mapping[str, Owner]) -> dict[str, Stored]:
+def renamed(
+    stored: Mapping[str, Stored], found: Mapping[str, Owner], *, only_fitting: bool = False
+) -> dict[str, Stored]:
     """The arrays of a Keras file, those of layers that are called as the net's by path and laid out as here.
 
-    A layer's name has `_` in Keras where the path has a dot.
+    A layer's name has `_` in Keras where the path has a dot. With `only_fitting` an array of another shape than the
+    weight's keeps its name.
     """
     layers: dict[str, list[str]] = {}
     for each in found.values():
@@ -97,10 +100,11 @@ def renamed(stored: Mapping[str, Stored], found: Mapping[str, Owner]) -> dict[st
         alike = layers.get(_plain(entry.layer), [])
         layer = entry.layer if entry.layer in alike else alike[0] if len(alike) == 1 else None
         owner = found.get(f"{layer}.{LEAVES.get(entry.role, entry.role)}") if entry.keras else None
-        if owner is None or owner.path in stored:
+        here = as_here(entry, owner) if owner else entry
+        if owner is None or owner.path in stored or (only_fitting and here.shape != owner.shape):
             result[name] = entry
         else:
-            result[owner.path] = as_here(entry, owner)
+            result[owner.path] = here
     return result
 
 

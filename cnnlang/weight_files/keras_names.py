@@ -26,6 +26,10 @@ ROLES = {
     "layer_normalization": ("gamma", "beta"),
     "p_re_lu": ("alpha",),
     "normalization": ("mean", "variance", "count"),
+    # the layers of source that is emitted for Keras
+    "group_norm": ("gamma", "beta"),
+    "grouped_conv2d_transpose": ("kernel", "bias"),
+    "fixed_conv2d": ("bias",),
 }
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 OF_TRAINING = ("optimizer", "metrics", "loss", "_metrics", "optimizer_weights", "top_level_model_weights")

@@ -45,6 +45,17 @@ class Line:
     layout: str = ""
     place: str = ""
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether the file has no such array, and `theirs` says what stands in for it."""
+        return self.theirs in CONSTANTS
+
+    @property
+    def text(self) -> str:
+        """The line as a map has it."""
+        theirs = self.theirs if self.is_constant else quoted(self.theirs)
+        return " ".join([theirs, NOBODY if self.ours == NOBODY else quoted(self.ours), self.layout]).rstrip()
+
 
 def read_map(path: Path) -> list[Line]:
     """Read a map.
@@ -171,13 +182,13 @@ def apply_map(
 def _problems(
     where: str, line: Line, stored: Mapping[str, Stored], owners: Mapping[str, Owner] | None, given: set[str]
 ) -> Iterator[str]:
-    if line.theirs not in CONSTANTS and line.theirs not in stored:
+    if not line.is_constant and line.theirs not in stored:
         yield f"{line.place}: {where} has no `{printable(line.theirs)}`{_near(line.theirs, stored)}"
     if owners is not None and line.ours not in owners and line.ours != NOBODY:
         yield f"{line.place}: the net has no weight `{printable(line.ours)}`{_near(line.ours, owners)}"
     if line.ours in stored and line.ours not in given:
         yield f"{line.place}: {where} has a `{printable(line.ours)}` too; say what that is (or `-`, for nothing)"
-    if owners is None and (line.theirs in CONSTANTS or line.layout == "keras"):
+    if owners is None and (line.is_constant or line.layout == "keras"):
         yield f"{line.place}: only with the net is it known what this is: --for FILE.cnn"
 
 
@@ -187,7 +198,7 @@ def _near(name: str, names: Mapping[str, Any]) -> str:
 
 
 def _mapped(line: Line, stored: Mapping[str, Stored], owners: Mapping[str, Owner] | None) -> Stored:
-    if line.theirs in CONSTANTS:
+    if line.is_constant:
         assert owners is not None
         shape = owners[line.ours].shape
         return Stored("float32", shape, lambda: np.full(shape, CONSTANTS[line.theirs], np.float32))

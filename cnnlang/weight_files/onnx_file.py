@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,10 @@ ROLES = {
     "GroupNormalization": ("", "weight", "bias"),
     "PRelu": ("", "weight"),
 }
+PASSING = ("Identity", "Unsqueeze")
+OURS = "cnnlang"  # who made the file; what has a `/` in its name there is no weight
+
+_NAMED = re.compile(r"[./_](weight|bias|running_mean|running_var|gamma|beta)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +66,17 @@ def open_onnx(path: Path) -> Iterator[dict[str, Stored]]:
         if not model.HasField("graph"):
             raise ValueError("there is no graph in it")
         uses = _uses(model.graph)
-        names = onnx.TensorProto.DataType.Name
-        stored = {}
+        is_ours = model.producer_name == OURS
+        stored: dict[str, Stored] = {}
         for name, tensor in _tensors(model.graph):
+            if (is_ours and "/" in name) or (name not in uses and not _NAMED.search(name)):
+                continue
             if name in stored:
                 raise ValueError(f"it holds {name} twice")
-            dtype = {"FLOAT": "float32", "DOUBLE": "float64"}.get(
-                names(tensor.data_type), names(tensor.data_type).lower()
-            )
             if any(size < 0 for size in tensor.dims):
                 raise ValueError(f"{name} has a size below 0")
+            kind = onnx.TensorProto.DataType.Name(tensor.data_type)
+            dtype = {"FLOAT": "float32", "DOUBLE": "float64"}.get(kind, kind.lower())
             stored[name] = _stored(path, bad, tensor, dtype, uses.get(name))
     yield stored
 
@@ -86,18 +92,24 @@ def _tensors(graph: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _uses(graph: Any) -> dict[str, _Use]:
-    """How each tensor is read first; through nodes that pass a tensor on unchanged it is the same tensor."""
-    same = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Identity" and node.input}
+    """How each tensor is read first; through nodes that pass a tensor on it is the same tensor."""
+    same = {n.output[0]: n.input[0] for n in graph.node if n.op_type in PASSING and n.input and n.output}
+    products: dict[str, str] = {}
     found: dict[str, _Use] = {}
     for number, node in enumerate(graph.node):
-        roles = ROLES.get(node.op_type, ())
         layer = node.name or f"{node.op_type}_{number}"
         as_is = any(a.name == "transB" and a.i == 1 for a in node.attribute)
         transposed = node.op_type == "MatMul" or (node.op_type == "Gemm" and not as_is)
-        for name, role in zip(node.input, roles, strict=False):
+        for name, role in zip(node.input, ROLES.get(node.op_type, ()), strict=False):
             if role:
                 use = _Use(layer, role, node.op_type, transposed and role == "weight")
                 found.setdefault(same.get(name, name), use)
+        if node.op_type == "MatMul" and node.output:
+            products[node.output[0]] = layer
+        if node.op_type == "Add" and len(node.input) == 2:  # the bias of a dense layer
+            for value, name in (node.input, node.input[::-1]):
+                if value in products:
+                    found.setdefault(name, _Use(products[value], "bias", node.op_type, False))
     return found
 
 

@@ -8,7 +8,7 @@ each pair is, is said, and nothing of it is applied by itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +62,13 @@ class Proposal:
     rows: tuple[Row, ...]
     missing: tuple[str, ...]
     unused: tuple[str, ...]
+
+    @property
+    def layout(self) -> str:
+        """How all kernels of the file lie; empty where it is as here, or not for all the same."""
+        found = {line.layout for row in self.rows for line in row.lines if len(row.shape) > 1 and not line.is_constant}
+        kernels = found - {""}
+        return kernels.pop() if len(kernels) == 1 else ""
 
 
 def propose(stored: Mapping[str, Stored], owners: Mapping[str, Owner]) -> Proposal:
@@ -174,7 +181,7 @@ def _table(ours: Sequence[Unit], theirs: Sequence[Unit], fits: _Fits) -> tuple[N
                 lines[i, j] = found
     compare = len(lines) <= MAX_COMPARED
     for (i, j), found in lines.items():
-        whole = 1.0 if all(not line.theirs.startswith("=") for line in found) else 0.6
+        whole = 0.6 if any(line.is_constant for line in found) else 1.0
         weights[i, j] = whole + (0.3 * likeness(ours[i].name, theirs[j].name) if compare else 0.0)
     return weights, lines
 
@@ -253,20 +260,11 @@ def _row(
         why, is_sure = f"in order, {here} alike", True
     else:
         why, is_sure = f"ambiguous: {there} for {here}" if here != there else f"out of order, {here} alike", False
-    notes = _notes(line for line in found)
-    is_sure = is_sure and not any(line.theirs.startswith("=") for line in found)
-    return Row(theirs[j].name, ours[i].name, theirs[j].parts[0].shape, "; ".join([why, *notes]), is_sure, found)
+    is_sure = is_sure and not any(line.is_constant for line in found)
+    return Row(theirs[j].name, ours[i].name, theirs[j].parts[0].shape, why, is_sure, found)
 
 
 def _is_unlike_others(weights: NDArray[np.float32], i: int, j: int) -> bool:
     """Whether the pair's names are more alike than those of any other pair with one of the two."""
     rest = np.concatenate([np.delete(weights[i], j), np.delete(weights[:, j], i)])
     return bool(weights[i, j] > rest.max(initial=0) + 1e-4)
-
-
-def _notes(lines: Iterable[Line]) -> list[str]:
-    lines = list(lines)
-    layouts = dict.fromkeys(line.layout for line in lines if line.layout)
-    words = {"transposed": "transposed", "keras": "laid out as Keras does"}
-    absent = [f"no {line.ours.rpartition('.')[2]}: all {line.theirs[1:]}" for line in lines if line.theirs[:1] == "="]
-    return [*(words[layout] for layout in layouts), *absent]
