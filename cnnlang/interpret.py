@@ -59,6 +59,15 @@ def interpret_all(graph: Graph, weights: Mapping[str, NDArray[Any]], *inputs: ND
     return values
 
 
+def interpret_rounded(graph: Graph, weights: Mapping[str, NDArray[Any]], *inputs: NDArray[Any]) -> tuple[Array, ...]:
+    """The graph's outputs where every value is rounded to float32 as soon as it is computed; raises as `interpret`."""
+    values: dict[Node, Array] = {}
+    for node, value in _values(graph, weights, inputs, values):
+        with np.errstate(all="ignore"):
+            values[node] = value.astype(np.float32).astype(np.float64)
+    return tuple(values[node] for node in graph.outputs)
+
+
 def bind_sizes(graph: Graph, shapes: list[tuple[int, ...]]) -> dict[str, int]:
     """What the symbolic sizes of a graph (`N`, `H`) are for inputs of these shapes.
 

@@ -90,8 +90,9 @@ def targets() -> str:
         "\n".join(titles) + "\n",
         "What a target cannot say is an error when the net is emitted, and `cnnlang check FILE --target T` finds it\n"
         "before: [E0401](../cnnlang/explain/E0401.md) for an operator or one of its arguments,\n"
-        "[E0402](../cnnlang/explain/E0402.md) for a name that the target keeps for itself. Nothing near enough is put in\n"
-        "its place. `cnnlang verify FILE` runs a net in all targets that are installed and compares the numbers.\n",
+        "[E0402](../cnnlang/explain/E0402.md) for a name that the target keeps for itself. Nothing near enough is\n"
+        "put in its place. `cnnlang verify FILE` runs a net in all targets that are installed and compares the\n"
+        "numbers.\n",
         "\n".join([head, *rows]) + "\n",
     ]
     said = [(name, op, text) for name, own in limits.items() for op, text in own.items()]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnlang.interpret import interpret
+from cnnlang.interpret import interpret_rounded
 from cnnlang.ir import Graph
 from cnnlang.weights import generator
 
@@ -91,13 +91,13 @@ def worst(differences: Sequence[Difference]) -> Difference:
 
 
 def is_steady(graph: Graph, weights: Mapping[str, NDArray[Any]], inputs: Arrays, reference: Arrays) -> bool:
-    """Whether the reference hardly moves where every input moves by a rounding of float32.
+    """Whether the reference hardly moves where the inputs and all values on the way are rounded to float32.
 
     Where it does not (a division by what is nearly 0), float32 cannot agree with it, however it is computed.
     """
     signs = [np.sign(generator(0, str(i)).normal(size=x.shape)) for i, x in enumerate(inputs)]
     nudged = [x.astype(np.float64) * (1 + 2.0**-23 * sign) for x, sign in zip(inputs, signs, strict=True)]
-    moved = interpret(graph, weights, *nudged)
+    moved = interpret_rounded(graph, weights, *nudged)
     return all(compare(m, r).agrees(STEADY) for m, r in zip(moved, reference, strict=True))
 
 

@@ -46,7 +46,7 @@ class CpuRunner:
         names = tuple(f"value_{i}" for i in range(len(nodes)))
         graph = self._program.graph
         more = replace(self._program, graph=Graph(graph.name, graph.inputs, tuple(nodes), names))
-        return dict(zip(nodes, CpuRunner(more, self._weights)(*inputs), strict=True))
+        return dict(zip(nodes, type(self)(more, self._weights)(*inputs), strict=True))
 
 
 def shown(graph: Graph) -> list[Node]:

@@ -33,7 +33,10 @@ class OnnxRunner:
     def __init__(self, program: Program, weights: Weights) -> None:
         self._program = program
         self._model = export(program, weights)
-        self._session = _session(self._model)
+        self._session = self._made()
+
+    def _made(self) -> Any:
+        return _session(self._model)
 
     def __call__(self, *inputs: Array) -> tuple[Array, ...]:
         return _run(self._session, inputs)

@@ -117,10 +117,9 @@ def _told(verdict: Verdict, color: bool) -> list[str]:
         case "departs" | "unsteady":
             lines = _departure(verdict, color)
             if verdict.status == "unsteady":
-                lines.append(
-                    f"{paint('note', 'note', color)}: the reference itself moves as far where the input moves by a "
-                    "rounding\nof float32: with these weights nothing can be said about the target"
-                )
+                note = paint("note", "note", color)
+                lines.append(f"{note}: rounding to float32 on the way moves the reference itself too far: with these")
+                lines.append("weights nothing can be said about the target")
             return lines
     return []
 
@@ -177,7 +176,7 @@ def _facts(target: str, departure: Departure) -> list[str]:
     if len(others) > 1:
         steps = " -> ".join(str(n.op) for n in others[:MAX_SUSPECTS])
         more = f" and {len(others) - MAX_SUSPECTS} more" if len(others) > MAX_SUSPECTS else ""
-        rows.append(f"what came in agrees; one of these steps does not: {steps}{more}")
+        rows.append(f"what came in agrees; one of these steps departs: {steps}{more}")
     else:
         rows.append(f"what came in agrees: it is `{departure.node.op}` itself")
     return rows
