@@ -11,13 +11,38 @@ from cnnlang.signature import Field
 
 
 @dataclass(slots=True, eq=False)
+class Template:
+    """A path with numbers in it: `texts` around the numbers, which grow by `slopes` with each turn of a run."""
+
+    texts: list[str]
+    numbers: list[int]
+    slopes: list[int]
+    written: dict[str, str] = field(default_factory=dict)  # numbers that are expressions, as "#0"
+
+    def text(self, turn: str) -> str:
+        """The label, `turn` being the variable of the run."""
+        made = self.texts[0]
+        for k, (number, slope) in enumerate(zip(self.numbers, self.slopes, strict=True)):
+            base = self.written.get(f"#{k}", str(number))
+            grows = turn if slope == 1 else f"{slope}*{turn}"
+            if slope == 0:
+                made += base if base.isdigit() else f"{{{base}}}"
+            elif base == "0":
+                made += f"{{{grows}}}"
+            else:
+                made += f"{{{grows} + {base}}}" if base.isdigit() else f"{{{base} + {grows}}}"
+            made += self.texts[k + 1]
+        return made
+
+
+@dataclass(slots=True, eq=False)
 class Step:
     """An operator with one input; `path` is the path of its weights, None where it has none."""
 
     node: Node
     path: str | None
     written: dict[str, str] = field(default_factory=dict)  # arguments that are expressions, by name
-    label: str | None = None  # the path as a text with `{expression}` in it
+    label: Template | None = None  # the path with the variables of loops in it
     shared: str | None = None  # the name of the shared layer that it applies
 
 
@@ -27,6 +52,11 @@ class Merge:
 
     node: Node
     branches: list[Chain]
+    entry: Node | None = None
+
+    def base(self, chain: Chain) -> Node | None:
+        """The value from which a branch begins where that is not what enters."""
+        return None if chain.base is self.entry else chain.base
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +67,8 @@ class Block:
     parameters: list[Parameter]
     body: list[Item]
     entry: Node | None
-    comment: str = ""
+    key: tuple[Node, Node]
+    prefix: str = ""  # of the layers' paths in the body
 
 
 @dataclass(slots=True, eq=False)
@@ -60,7 +91,7 @@ class Call:
     node: Node
     entry: Node | None
     written: dict[str, str] = field(default_factory=dict)
-    label: str | None = None
+    label: Template | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -119,6 +150,19 @@ def shown_fields(node: Node) -> list[Field]:
         for f in op.fields()
         if f.required or getattr(op, f.name) != (getattr(op, f.same_as) if f.same_as else f.default)
     ]
+
+
+def entry_of(item: Item) -> Node | None:
+    """The value that enters an item."""
+    match item:
+        case Step():
+            return item.node.values[0]
+        case Merge() | Call():
+            return item.entry
+        case Run():
+            return entry_of((item.first or item.items)[0])
+        case Loop():
+            return entry_of(item.body[0])
 
 
 def is_input(node: Node) -> bool:

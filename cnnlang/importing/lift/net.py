@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,21 +10,37 @@ from cnnlang import analysis
 from cnnlang.dims import variables
 from cnnlang.errors import OperatorError
 from cnnlang.importing.foreign import Foreign
-from cnnlang.importing.lift.items import Block, Chain, Merge, Step, is_input, layer_path
+from cnnlang.importing.lift.items import Block, Call, Chain, Loop, Merge, Run, Step, is_input, layer_path
+from cnnlang.importing.lift.blocks import Blocks, Key
+from cnnlang.importing.lift.loops import Folder
 from cnnlang.importing.lift.names import Namespace, is_name, safe, sayable
-from cnnlang.importing.lift.printing import Scope, laid_out, statement, step_text
+from cnnlang.importing.lift.printing import (
+    WIDE,
+    Scope,
+    chain_pieces,
+    laid_out,
+    show_argument,
+    statement,
+    step_text,
+)
+from cnnlang.importing.lift.regions import find_modules
+from cnnlang.importing.lift.shapes import chains_in
 from cnnlang.importing.lift.structure import Structure, ordered, recalled
-from cnnlang.ir import Graph, Node
+from cnnlang.importing.lift.unify import pieces_of
+from cnnlang.ir import Graph, Node, TensorType
+from cnnlang.ops.base import Input
 from cnnlang.preprocess import Preprocess
 from cnnlang.signature import show_value
 
+SOMETHING = Node(Input((), ""), (), TensorType(()))  # a value that has no name
 MAX_META = 2000  # characters of an entry of `meta`
 
 
 class Draft:
     """A net on its way to a text: its chains, which passes make shorter, and what its values are called."""
 
-    def __init__(self, foreign: Foreign, graph: Graph, name: str) -> None:
+    def __init__(self, foreign: Foreign, graph: Graph, name: str, banned: set[Key]) -> None:
+        self.banned = banned
         self.foreign = foreign
         self.graph = graph
         self.keeps = foreign.keeps_names
@@ -74,6 +91,39 @@ class Draft:
                     step.shared = found[step.path][0]
                     step.path = None
         return found
+
+    def find_blocks(self) -> None:
+        """Make blocks of what repeats."""
+        blocks = Blocks(self.names, self.keeps, self.banned)
+        if self.keeps:
+            find_modules(self.chains.values(), blocks)
+        self.blocks = blocks.made
+        folder = Folder(self.names, self.keeps)
+        outputs = set(self.graph.outputs)
+        for root, chain in self.chains.items():
+            for each in list(chains_in(chain)):
+                each.items = folder.fold(each.items, is_named=each is chain and root not in outputs)
+        for block in self.blocks:
+            own = Namespace(self.names.taken | {p.name for p in block.parameters})
+            folder = Folder(own, self.keeps)
+            block.body = folder.fold(block.body, len(block.prefix), rows=False)
+
+    def needless(self) -> set[Key]:
+        """The blocks that the text would call once, and not in a loop."""
+        uses: Counter[Block] = Counter()
+        lists = [chain.items for chain in self.chains.values()] + [block.body for block in self.blocks]
+        stack = [(items, 1) for items in lists]
+        while stack:
+            items, times = stack.pop()
+            for item in items:
+                match item:
+                    case Call():
+                        uses[item.block] += times
+                    case Run():
+                        stack += [(item.first, 1), (item.items if item.turns else [], 2)]
+                    case _:
+                        stack += [(part, 2 if isinstance(item, Loop) else times) for part in pieces_of(item)]
+        return {block.key for block in self.blocks if uses[block] < 2}
 
     # --- text ---------------------------------------------------------------------------------------------------------
 
@@ -131,10 +181,15 @@ class Draft:
             elif names == [""]:
                 lines += laid_out(statement(chain, scope, None, last=True))
                 pending = []
+            elif len(self.outputs) == 1 and not self._is_labelled(chain, names[0]):
+                lines += laid_out(statement(chain, scope, names[0]))
+                pending = []
             elif pending[0] == names[0]:
-                kept = scope.flow
-                text = " -> ".join(laid_out(statement(chain, scope, None, last=True)))
-                lines.append(f"output {names[0]} = {text}")
+                kept: Node | None = scope.flow
+                *before, text = laid_out(statement(chain, scope, None, last=True))
+                if before:
+                    kept = SOMETHING
+                lines += [*before, f"output {names[0]} = {text}"]
                 del pending[0]
                 made |= dict.fromkeys(names, names[0])
                 scope.flow = kept
@@ -143,6 +198,12 @@ class Draft:
                 made |= dict.fromkeys(names, names[0])
             lines += flushed(pending, made)
         return lines
+
+    def _is_labelled(self, chain: Chain, name: str) -> bool:
+        """Whether the last step of a chain needs a label of its own, another than a name."""
+        last = chain.items[-1]
+        path = last.path if isinstance(last, Step | Call) else None
+        return self.keeps and path is not None and path != name
 
     def _name_values(self, order: list[Node], outputs: Mapping[Node, list[str]]) -> None:
         for root in order:
@@ -185,7 +246,15 @@ def flushed(pending: list[str], made: Mapping[str, str]) -> list[str]:
 
 def block_lines(block: Block, names: Namespace, keeps: bool) -> list[str]:
     """A block's text."""
-    raise NotImplementedError
+    own = Namespace(names.taken | {p.name for p in block.parameters})
+    scope = Scope(own, {}, keeps, block.prefix, block.entry)
+    body = laid_out(chain_pieces(block.body, scope))
+    parameters = [p.name if p.default is None else f"{p.name}={show_argument(p.default)}" for p in block.parameters]
+    head = f"block {block.name}({', '.join(parameters)})"
+    flat = f"{head} {{ {' -> '.join(body)} }}"
+    if "\n" not in flat and len(flat) <= WIDE + 10:
+        return [flat]
+    return [f"{head} {{", *body, "}"]
 
 
 def steps_of(chain: Chain) -> list[Step]:

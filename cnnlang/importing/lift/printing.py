@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
-from cnnlang.importing.lift.items import Call, Chain, Item, Loop, Merge, Run, Step, shown_fields
+from cnnlang.importing.lift.items import Call, Chain, Item, Loop, Merge, Run, Step, Template, entry_of, shown_fields
 from cnnlang.importing.lift.names import Namespace, is_name
 from cnnlang.ir import Node
 from cnnlang.signature import show_value
@@ -36,6 +37,7 @@ class Scope:
     prefix: str = ""
     flow: Node | None = None
     in_loop: bool = False
+    turn: str = "j"  # the variable of a run
     counts: Counter[str] = field(default_factory=Counter)
     unsure: set[str] = field(default_factory=set)  # kinds whose count depends on a loop or an `if`
     avoid: frozenset[str] = frozenset()  # names that a label must not take
@@ -108,10 +110,10 @@ def step_text(item: Step) -> str:
     """`conv(64, 3, stride=stride)`."""
     op, parts = item.node.op, []
     shown = {f.name for f in shown_fields(item.node)}
-    for f in op.fields():
+    for place, f in enumerate(op.fields()):
         if f.name in shown or f.name in item.written:
-            text = item.written.get(f.name) or f.kind.show(getattr(op, f.name))
-            parts.append(text if f.required else f"{f.name}={text}")
+            text = grouped(item.written.get(f.name) or f.kind.show(getattr(op, f.name)))
+            parts.append(text if f.required or place == 0 else f"{f.name}={text}")
     return f"{op.name}({', '.join(map(grouped, parts))})" if parts else op.name
 
 
@@ -120,11 +122,11 @@ def grouped(text: str) -> str:
     return f"{int(text):_}" if text.isdigit() and len(text) > 4 else text
 
 
-def _labelled(text: str, kind: str, path: str, label: str | None, scope: Scope, name: str | None, last: bool) -> str:
+def _labelled(text: str, kind: str, path: str, label: Template | None, scope: Scope, name: str | None, last: bool) -> str:
     """A step with weights, with the label that gives it its path, and `name` for its value."""
     if not scope.keeps:
         return f"{text} as {name}" if name else text
-    wanted = label or path[len(scope.prefix) :]
+    wanted = label.text(scope.turn) if label is not None else path[len(scope.prefix) :]
     sure = not scope.in_loop and kind not in scope.unsure
     if sure and label is None and wanted == f"{kind}{scope.counts[kind]}":
         return f"{{ {text} }} as {name}" if name else text
@@ -196,11 +198,118 @@ def _merge(item: Merge, scope: Scope) -> str:
 
 
 def _run(item: Run, scope: Scope, name: str | None) -> list[Piece]:
-    raise NotImplementedError
+    """`bottleneck(64) * 3`, or a `for` where labels are counted; what differs in the first turn stands before."""
+    total = item.written.get("n", str(len(item.turns) + bool(item.first)))
+    kinds = kinds_in([*item.first, *(item.turns[0] if item.turns else [])])
+    pieces: list[Piece] = []
+    labelled = scope.keeps and bool(item.turns) and any(h.label is not None for h in holders(item.items))
+    same = bool(item.first and item.turns) and _call_text(item.first) == _call_text(item.items)
+    if item.first and not same:
+        pieces += chain_pieces(item.first, scope)
+    if not item.turns:
+        scope.unsure |= kinds
+        return pieces
+    start = 1 if item.first and not same else 0
+    was_in_loop, scope.in_loop = scope.in_loop, True
+    scope.flow = entry_of(item.items[0])
+    inside = laid_out(chain_pieces(item.items, scope), in_branch=True)
+    scope.in_loop = was_in_loop
+    if labelled:
+        span = total if not start else f"{start}, {total}"
+        head = f"for {scope.turn} in range({span})"
+        flat = f"{head} {{ {inside[0]} }}"
+        text = flat if len(inside) == 1 and "\n" not in flat and len(flat) <= WIDE else _braced(head, inside)
+        pieces.append(Piece(text if not name else f"{text}\n{{ {name} }}", heads=True, alone=True))
+    else:
+        count = total if not start else str(int(total) - 1) if total.isdigit() else f"({total} - 1)"
+        single = len(item.items) == 1 and isinstance(item.items[0], Call | Step)
+        text = inside[0] if single else _braced("", inside) if "\n" in inside[0] or len(inside) > 1 else (
+            f"{{ {inside[0]} }}"
+        )
+        text = f"{text} * {count}"
+        pieces.append(Piece(f"{text} as {name}" if name else text, heads=True))
+        if not single:
+            kinds = {"repeat"}
+    scope.unsure |= kinds
+    return pieces
 
 
 def _loop(item: Loop, scope: Scope, name: str | None) -> list[Piece]:
-    raise NotImplementedError
+    """`for width, n in [...] { ... }`."""
+    names = [p.name for p in item.variables]
+    was_in_loop, scope.in_loop = scope.in_loop, True
+    scope.flow = entry_of(item.body[0])
+    inside = laid_out(chain_pieces(item.body, scope))
+    scope.in_loop = was_in_loop
+    scope.unsure |= kinds_in(item.body)
+    text = _braced(f"for {', '.join(names)} in {rows_text(item)}", inside)
+    return [Piece(text, heads=True, alone=True)]
+
+
+def rows_text(item: Loop) -> str:
+    """What a loop goes through: a range, a list, lists in a `zip`, or rows."""
+    columns = [column_text(p.values) for p in item.variables]
+    if len(columns) == 1:
+        return columns[0]
+    zipped = f"zip({', '.join(columns)})"
+    if len(columns) <= 4 and len(zipped) <= WIDE - 20:
+        return zipped
+    rows = zip(*(p.values for p in item.variables), strict=True)
+    shown = [", ".join(map(show_argument, row)) for row in rows]
+    return f"[\n{', '.join(f'({row})' for row in shown)}\n]"
+
+
+def column_text(values: list[Any]) -> str:
+    """`range(1, 5)` or `[64, 128]`."""
+    if all(isinstance(v, int) and not isinstance(v, bool) for v in values) and len(values) > 2:
+        first = values[0]
+        if values == list(range(first, first + len(values))):
+            return f"range({first}, {first + len(values)})" if first else f"range({len(values)})"
+    return f"[{', '.join(grouped(show_argument(v)) for v in values)}]"
+
+
+def _call_text(items: list[Item]) -> str:
+    return call_text(items[0]) if isinstance(items[0], Call) else ""
+
+
+def _braced(head: str, lines: list[str]) -> str:
+    return f"{head} {{\n{chr(10).join(lines)}\n}}".strip()
+
+
+def kinds_in(items: list[Item]) -> set[str]:
+    """The kinds of layers and blocks that a scope counts in items."""
+    found: set[str] = set()
+    stack = list(items)
+    while stack:
+        item = stack.pop()
+        match item:
+            case Step():
+                found |= {item.node.op.name} if item.path is not None else set()
+            case Call():
+                found.add(item.block.name)
+            case Merge():
+                stack.extend(i for chain in item.branches for i in chain.items)
+            case Run():
+                stack.extend([*item.first, *(item.turns[0] if item.turns else [])])
+            case Loop():
+                stack.extend(item.body)
+    return found
+
+
+def holders(items: list[Item]) -> list[Step | Call]:
+    """The steps and calls in items that have a label of their own."""
+    found: list[Step | Call] = []
+    stack = list(items)
+    while stack:
+        item = stack.pop()
+        match item:
+            case Step() | Call():
+                found.append(item)
+            case Merge():
+                stack.extend(i for chain in item.branches for i in chain.items)
+            case _:
+                pass
+    return found
 
 
 def laid_out(pieces: list[Piece], in_branch: bool = False) -> list[str]:

@@ -111,11 +111,13 @@ class Structure:
                     branches.append(Chain(value, [], value))
                 else:
                     branches.append(self._chain(value, enters))
-            items.append(Merge(node, branches))
             if enters is None:
                 bases = bases_of(branches)
+                base = bases[0] if len(bases) == 1 else None
+                items.append(Merge(node, branches, base))
                 items.reverse()
-                return Chain(bases[0] if len(bases) == 1 else None, items, end)
+                return Chain(base, items, end)
+            items.append(Merge(node, branches, enters))
             node = enters
             if node is entry:
                 break
