@@ -150,7 +150,7 @@ def weights_for(
     heads = expected_shapes(program.training_graph).keys() - expected.keys()  # a trained file has the aux heads too
     if isinstance(given, Mapping):
         return check_weights(given, expected, ignore=heads)
-    return load_weights(given, expected, ignore=heads, graph=program.graph)
+    return load_weights(given, expected, ignore=heads, program=program)
 
 
 def _real(node: Node, x: Any) -> Array:

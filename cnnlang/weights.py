@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,15 @@ from cnnlang.ir import Graph
 from cnnlang.ops.base import Weight, WeightSpec
 from cnnlang.weight_files import WRITERS, Stored, as_numpy, opened
 from cnnlang.weight_files.fitting import Weights, as_in_net, collect
-from cnnlang.weight_files.keras_layout import owners
+
+if TYPE_CHECKING:
+    from cnnlang.program import Program
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 def load_weights(
-    path: str | os.PathLike[str], expected: Shapes, *, ignore: Collection[str] = (), graph: Graph | None = None
+    path: str | os.PathLike[str], expected: Shapes, *, ignore: Collection[str] = (), program: Program | None = None
 ) -> Weights:
     """Read weights from a file of any kind: safetensors, npz, PyTorch's, Keras' or ONNX's.
 
@@ -43,8 +45,8 @@ def load_weights(
     ignore
         Names that the file may have and nobody wants (those of heads that only train); `num_batches_tracked` is one
         always.
-    graph
-        The net, by which Keras' layouts are understood; no Keras file can be read without it.
+    program
+        The net, which tells what lies where in a file of Keras'; none can be read without it.
 
     Raises
     ------
@@ -53,7 +55,7 @@ def load_weights(
     """
     place = Path(path)
     with opened(place) as stored:
-        return collect(str(path), as_in_net(place, stored, owners(graph) if graph else None), expected, ignore)
+        return collect(str(path), as_in_net(place, stored, program), expected, ignore)
 
 
 def check_weights(weights: Mapping[str, Any], expected: Shapes, *, ignore: Collection[str] = ()) -> Weights:

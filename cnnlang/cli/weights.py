@@ -127,7 +127,7 @@ def _propose(source: str, program: Program, output: str | None) -> int:
 
     found = owners(program.graph)
     with opened(Path(source)) as stored:
-        proposal = propose(renamed(stored, found, only_fitting=True), found)
+        proposal = propose(renamed(stored, program, only_fitting=True), found)
     name = Path(source).name
     if not proposal.rows and not proposal.missing:
         put(f"{name} has the names of {program.name}: no map is needed")

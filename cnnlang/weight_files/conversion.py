@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from cnnlang.errors import UsageError, WeightsError
 from cnnlang.weight_files import WRITERS, opened
-from cnnlang.weight_files.fitting import COUNTER, Weights, as_float32, as_in_net, collect, without_parallel
-from cnnlang.weight_files.keras_layout import Owner, owners
+from cnnlang.weight_files.fitting import COUNTER, Weights, all_owners, as_float32, as_in_net, collect, without_parallel
+from cnnlang.weight_files.keras_layout import owners
 from cnnlang.weight_files.mapping import Line
 from cnnlang.weight_files.safetensors_file import save_safetensors
 from cnnlang.weight_files.stored import FLOATS, Stored, printable, refuse_growth
@@ -108,13 +108,8 @@ def arranged(
 ) -> Iterator[Mapping[str, Stored]]:
     """A file's arrays, opened, under a net's names and laid out as here, where a net is given; counters left out."""
     with opened(source) as found:
-        stored = as_in_net(source, without_parallel(found), all_owners(program) if program else None, lines)
+        stored = as_in_net(source, without_parallel(found), program, lines)
         yield {name: entry for name, entry in stored.items() if name.rsplit(".", 1)[-1] != COUNTER}
-
-
-def all_owners(program: Program) -> dict[str, Owner]:
-    """The weights of a net, and behind them those of heads that only train."""
-    return owners(program.graph) | owners(program.training_graph)
 
 
 def _of_net(source: Path, stored: Mapping[str, Stored], program: Program) -> Weights:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnnlang.errors import WeightsError
-from cnnlang.weight_files.keras_layout import Owner, renamed
+from cnnlang.weight_files.keras_layout import Owner, owners, renamed
 from cnnlang.weight_files.mapping import Line, apply_map
 from cnnlang.weight_files.stored import FLOATS, Stored, printable
+
+if TYPE_CHECKING:
+    from cnnlang.program import Program
 
 Weights = dict[str, NDArray[np.float32]]
 Shapes = Mapping[str, tuple[int, ...]]
@@ -27,7 +31,7 @@ class Misfit(WeightsError):
 
 
 def as_in_net(
-    path: Path, stored: Mapping[str, Stored], owners: Mapping[str, Owner] | None, lines: Sequence[Line] = ()
+    path: Path, stored: Mapping[str, Stored], program: Program | None, lines: Sequence[Line] = ()
 ) -> dict[str, Stored]:
     """The arrays of a file by the paths of a net's weights and laid out as here, as far as names and a map tell.
 
@@ -35,8 +39,8 @@ def as_in_net(
 
     Parameters
     ----------
-    owners
-        The net's weights; None where no net is known.
+    program
+        The net; None where none is known.
     lines
         The map.
 
@@ -45,14 +49,20 @@ def as_in_net(
     WeightsError
         The map does not fit; or the file is Keras', and no net is known.
     """
-    if owners is None and any(entry.keras for entry in stored.values()):
+    if program is None and any(entry.keras for entry in stored.values()):
         msg = (
             f"{path}: what lies where in a file of Keras' only the net tells: name it with --for FILE.cnn "
             "(in Python: `net.compile(weights=...)`)"
         )
         raise WeightsError(msg)
-    mapped = apply_map(str(path), lines, stored, owners) if lines else dict(stored)
-    return renamed(mapped, owners) if owners is not None else mapped
+    known = all_owners(program) if program else None
+    mapped = apply_map(str(path), lines, stored, known) if lines else dict(stored)
+    return renamed(mapped, program) if program else mapped
+
+
+def all_owners(program: Program) -> dict[str, Owner]:
+    """The weights of a net, and behind them those of heads that only train."""
+    return owners(program.graph) | owners(program.training_graph)
 
 
 def collect(where: str, stored: Mapping[str, Stored], expected: Shapes, ignore: Collection[str] = ()) -> Weights:

@@ -61,7 +61,9 @@ def _stored(path: Path, process: _Process, variable: Variable) -> Stored:
 
     def read() -> NDArray[Any]:
         with damaged(path, "HDF5", *_BAD):
-            data = process.numbers(array.number, math.prod(array.shape) * WIDTH.get(array.dtype, 0))
+            if array.dtype not in WIDTH:
+                raise _NotHdf5(f"{array.path} is {array.dtype}, and no float")
+            data = process.numbers(array.number, math.prod(array.shape) * WIDTH[array.dtype])
             if array.dtype == "bfloat16":
                 return halves_to_float(np.frombuffer(data, "<u2")).reshape(array.shape)
             return np.frombuffer(data, np.dtype(array.dtype).newbyteorder("<")).reshape(array.shape)
@@ -96,7 +98,7 @@ class _Process:
             raise _NotHdf5("it is damaged")
         found = json.loads(line)
         if "error" in found:
-            raise _NotHdf5(found["error"])
+            raise _NotHdf5("it is no HDF5 file" if "signature not found" in found["error"] else found["error"])
         return Tree.of(found)
 
     def numbers(self, number: int, size: int) -> bytes:

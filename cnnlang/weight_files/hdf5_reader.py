@@ -151,8 +151,10 @@ def main(path: str) -> None:
     try:
         file = h5py.File(path, "r", locking=False)
         found, datasets = listing(file)
+    except Refused as error:
+        found, datasets = {"error": str(error)}, []
     except BAD as error:
-        found, datasets = {"error": str(error) or type(error).__name__}, []
+        found, datasets = {"error": f"it is damaged: {error}"}, []
     out.write(json.dumps(found).encode() + b"\n")
     out.flush()
     answer(out, datasets, size)

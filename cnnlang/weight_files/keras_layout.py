@@ -13,9 +13,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,9 @@ from cnnlang.ir import Graph, Node
 from cnnlang.ops.base import Weight
 from cnnlang.ops.elementwise import Elementwise
 from cnnlang.weight_files.stored import Stored
+
+if TYPE_CHECKING:
+    from cnnlang.program import Program
 
 # what Keras' variables are called here
 LEAVES = {
@@ -42,7 +46,10 @@ IN_PLACE = ("dropout", "bn", "prelu", "flatten")
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A weight of a net: the operator that it belongs to, its shape, and the map that was flattened before, if any."""
+    """A weight of a net: the operator that it belongs to, its shape, and the map that was flattened before, if any.
+
+    `flattened` is that map's [C, H, W] where Keras has its numbers in another order, which a file of Keras' then shows.
+    """
 
     path: str
     op: str
@@ -83,22 +90,36 @@ def _flattened(node: Node) -> tuple[int, int, int] | None:
     return None
 
 
-def renamed(
-    stored: Mapping[str, Stored], found: Mapping[str, Owner], *, only_fitting: bool = False
-) -> dict[str, Stored]:
+def emitted_owners(program: Program) -> dict[str, Owner]:
+    """The same, heads that only train behind them, for the source that is emitted for Keras.
+
+    There a map may be permuted before it is flattened; then no layer behind it sees another order.
+    """
+    from cnnlang.backends.keras_source.flattening import flattening
+
+    rows = flattening(program).rows
+    everything = owners(program.graph) | owners(program.training_graph)
+    return {path: replace(owner, flattened=rows.get(owner.layer)) for path, owner in everything.items()}
+
+
+def renamed(stored: Mapping[str, Stored], program: Program, *, only_fitting: bool = False) -> dict[str, Stored]:
     """The arrays of a Keras file, those of layers that are called as the net's by path and laid out as here.
 
-    A layer's name has `_` in Keras where the path has a dot. With `only_fitting` an array of another shape than the
-    weight's keeps its name.
+    A layer's name has `-` in Keras where the path has a dot; `_` will do where that is not another path. With
+    `only_fitting` an array of another shape than the weight's keeps its name.
     """
-    layers: dict[str, list[str]] = {}
-    for each in found.values():
-        if each.layer not in layers.setdefault(_plain(each.layer), []):
-            layers[_plain(each.layer)].append(each.layer)
+    if not any(entry.keras for entry in stored.values()):
+        return dict(stored)
+    from cnnlang.backends.keras_source.names import layer_name
+
+    found = emitted_owners(program)
+    paths = list(dict.fromkeys(owner.layer for owner in found.values()))
+    exact = {layer_name(path): path for path in paths}
+    alike = Counter(map(_plain, paths))
+    loose = {_plain(path): path for path in paths if alike[_plain(path)] == 1}
     result = {}
     for name, entry in stored.items():
-        alike = layers.get(_plain(entry.layer), [])
-        layer = entry.layer if entry.layer in alike else alike[0] if len(alike) == 1 else None
+        layer = exact.get(entry.layer) or loose.get(_plain(entry.layer))
         owner = found.get(f"{layer}.{LEAVES.get(entry.role, entry.role)}") if entry.keras else None
         here = as_here(entry, owner) if owner else entry
         if owner is None or owner.path in stored or (only_fitting and here.shape != owner.shape):

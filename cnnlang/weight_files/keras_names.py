@@ -17,7 +17,7 @@ from typing import Any
 # the variables of a class in the order of their numbers
 ROLES = {
     "conv2d": ("kernel", "bias"),
-    "depthwise_conv2d": ("kernel", "bias"),
+    "depthwise_conv2d": ("depthwise_kernel", "bias"),
     "conv2d_transpose": ("kernel", "bias"),
     "separable_conv2d": ("depthwise_kernel", "pointwise_kernel", "bias"),
     "dense": ("kernel", "bias"),

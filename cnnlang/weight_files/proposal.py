@@ -24,6 +24,9 @@ from cnnlang.weight_files.units import Part, Unit, likeness, units_of_file, unit
 MAX_PAIRS = 16_000_000  # of a layer of the file and a layer of the net
 MAX_COMPARED = 400_000  # pairs whose names are compared
 ROUNDS = 4
+OF_NAMES = 0.3  # of the weight of a pair is that of its names
+ALIKE = 0.4  # names are this alike at least where they alone tell
+MARGIN = 0.05  # and so much more than others are
 
 # what stands in for an array that the file has not, by operator and what the array is
 NEUTRAL = {
@@ -124,7 +127,10 @@ class _Fits:
         """The layout to name in the map, empty where none is needed; None where the array does not fit."""
         owner = self.owners[ours.name]
         if theirs.keras:
-            return "" if _keras_shape(theirs, owner) == owner.shape else None
+            is_kind = (
+                len(theirs.shape) != 4 or theirs.shape[3] == 1 or _is_depthwise(theirs) == (owner.op == "depthwise")
+            )
+            return "" if is_kind and _keras_shape(theirs, owner) == owner.shape else None
         if self.convention == "keras" and len(theirs.shape) > 1:
             return "keras" if _keras_shape(theirs, owner) == owner.shape else None
         if self.convention == "transposed" and len(theirs.shape) == 2:
@@ -156,6 +162,10 @@ class _Fits:
         return tuple(lines)
 
 
+def _is_depthwise(part: Part) -> bool:
+    return part.role == "depthwise_kernel"
+
+
 def _keras_shape(part: Part, owner: Owner) -> tuple[int, ...]:
     return as_here(Stored("float32", part.shape, lambda: np.zeros(())), owner).shape
 
@@ -170,7 +180,7 @@ def _table(ours: Sequence[Unit], theirs: Sequence[Unit], fits: _Fits) -> tuple[N
     # layers of equal arrays fit alike: each kind is looked at once
     kinds: dict[tuple[object, ...], list[int]] = {}
     for j, unit in enumerate(theirs):
-        kinds.setdefault(tuple((p.leaf, p.shape, p.keras) for p in unit.parts), []).append(j)
+        kinds.setdefault(tuple((p.leaf, p.shape, p.keras, p.role) for p in unit.parts), []).append(j)
     for i, unit in enumerate(ours):
         for members in kinds.values():
             if fits.lines(theirs[members[0]], unit) is None:
@@ -182,7 +192,7 @@ def _table(ours: Sequence[Unit], theirs: Sequence[Unit], fits: _Fits) -> tuple[N
     compare = len(lines) <= MAX_COMPARED
     for (i, j), found in lines.items():
         whole = 0.6 if any(line.is_constant for line in found) else 1.0
-        weights[i, j] = whole + (0.3 * likeness(ours[i].name, theirs[j].name) if compare else 0.0)
+        weights[i, j] = whole + (OF_NAMES * likeness(ours[i].name, theirs[j].name) if compare else 0.0)
     return weights, lines
 
 
@@ -190,19 +200,35 @@ def _table(ours: Sequence[Unit], theirs: Sequence[Unit], fits: _Fits) -> tuple[N
 
 
 def _best_order(weights: NDArray[np.float32], ours: Sequence[Unit], theirs: Sequence[Unit]) -> Pairs:
-    """The pairs, in whichever order of the file aligns best: its own, or that of its names."""
+    """The pairs, in whichever order of the file aligns best.
+
+    That may be its own or that of its names, of all layers or, where a file has one operator's after the other's, of
+    each operator's alone.
+    """
     if not weights.size:
         return []
+    rows = np.arange(len(ours))
+    apart = [rows[[unit.op == op for unit in ours]] for op in dict.fromkeys(unit.op for unit in ours)]
     by_name = sorted(range(len(theirs)), key=lambda j: natural(theirs[j].name))
-    tried = [_aligned(weights, order) for order in (list(range(len(theirs))), by_name)]
+    tried = []
+    for groups in ([rows], apart):
+        for order in (list(range(len(theirs))), by_name):
+            tried.append(_aligned_groups(weights, groups, order))
     return max(tried, key=lambda pairs: sum(float(weights[i, j]) / (4 ** min(r, 1)) for i, j, r in pairs))
 
 
-def _aligned(weights: NDArray[np.float32], order: list[int]) -> Pairs:
+def _aligned_groups(weights: NDArray[np.float32], groups: list[NDArray[np.intp]], order: list[int]) -> Pairs:
+    """The pairs of each group of the net's layers, with what the groups before it left of the file's."""
+    pairs: Pairs = []
+    for group in groups:
+        taken = {j for _, j, _ in pairs}
+        pairs += _aligned(weights, group, np.array([j for j in order if j not in taken], np.intp))
+    return pairs
+
+
+def _aligned(weights: NDArray[np.float32], left: NDArray[np.intp], columns: NDArray[np.intp]) -> Pairs:
     """Pairs of greatest weight that keep the order; then those of what is left over, and so on."""
     pairs: Pairs = []
-    left = np.arange(len(weights))
-    columns = np.array(order)
     for turn in range(ROUNDS):
         found = _heaviest(weights[np.ix_(left, columns)])
         pairs += [(int(left[i]), int(columns[j]), turn) for i, j in found]
@@ -265,6 +291,6 @@ def _row(
 
 
 def _is_unlike_others(weights: NDArray[np.float32], i: int, j: int) -> bool:
-    """Whether the pair's names are more alike than those of any other pair with one of the two."""
+    """Whether the pair's names are alike, and more so than those of any other pair with one of the two."""
     rest = np.concatenate([np.delete(weights[i], j), np.delete(weights[:, j], i)])
-    return bool(weights[i, j] > rest.max(initial=0) + 1e-4)
+    return bool(weights[i, j] > max(rest.max(initial=0) + MARGIN * OF_NAMES, 1 + ALIKE * OF_NAMES))

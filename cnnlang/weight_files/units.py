@@ -37,12 +37,16 @@ _WORDS = re.compile(r"[a-z]+|\d+")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One array: its name, what it is by the names here (`weight`; empty where nobody knows), and its shape."""
+    """One array: its name, what it is by the names here (`weight`; empty where nobody knows), and its shape.
+
+    `keras` and `role` are those of `Stored`.
+    """
 
     name: str
     leaf: str
     shape: tuple[int, ...]
     keras: bool = False
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +69,9 @@ def units_of_file(stored: Mapping[str, Stored]) -> tuple[list[Unit], bool]:
         layer, leaf = _layer_and_leaf(name, entry)
         told += leaf is not None
         if leaf != "":
-            layers.setdefault(layer, []).append(Part(name, leaf or "", entry.shape, entry.keras))
+            layers.setdefault(layer, []).append(Part(name, leaf or "", entry.shape, entry.keras, entry.role))
     if 2 * told < len(stored):
-        return [Unit(n, (Part(n, "", e.shape, e.keras),)) for n, e in stored.items()], False
+        return [Unit(n, (Part(n, "", e.shape, e.keras, e.role),)) for n, e in stored.items()], False
     return [Unit(layer, tuple(parts)) for layer, parts in layers.items()], True
 
 
