@@ -9,7 +9,7 @@ from typing import Any
 from cnnlang.differing.pairing import Pairing
 from cnnlang.differing.steps import Step, Steps, steps_of
 from cnnlang.ir import Graph
-from cnnlang.signature import show_short
+from cnnlang.signature import show_number, show_short
 
 CONTEXT = 1  # equal rows shown before and after a part that differs
 
@@ -157,10 +157,14 @@ def _row(step: Step, other: Step | None, pairing: Pairing) -> Row:
 def _ends(pairing: Pairing) -> Iterator[Row]:
     """Outputs that are not each other's."""
     left, right = pairing.left.outputs, pairing.right.outputs
+    if any(pairing[s] is None for s in (*left, *right)):
+        return  # the steps that lead there are rows of their own
     if len(left) != len(right):
-        return  # the steps that lead to further outputs are rows of their own, or these name a value in between
+        count = f"{len(left)} output{'s' * (len(left) != 1)} against {len(right)}"
+        yield Row(left[-1], right[-1], (), count)
+        return
     for one, other in zip(left, right, strict=True):
-        if pairing[one] is not other and (pairing[one] is not None) and (pairing[other] is not None):
+        if pairing[one] is not other:
             yield Row(one, other, (), "the output is another value")
 
 
@@ -176,10 +180,19 @@ def _arguments(one: Step, other: Step) -> Iterator[Argument]:
 
 
 def shown(value: Any) -> str:
-    """An argument's value, briefly: equal paddings on all sides are one number."""
+    """An argument's value, briefly: equal numbers on all sides are one, and a kernel for all channels is one."""
     if isinstance(value, tuple) and len(value) in (2, 4) and len(set(value)) == 1:
         return str(value[0])
-    return show_short(value, 40).replace("e-0", "e-")
+    while isinstance(value, list) and isinstance(value[0][0], list) and all(v == value[0] for v in value):
+        value = value[0]
+    return show_number(value) if isinstance(value, float) else show_short(_plain(value), 40)
+
+
+def _plain(value: Any) -> Any:
+    """A value in which whole numbers are integers, as a person writes them."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _wiring(one: Step, other: Step, pairing: Pairing) -> str:

@@ -19,6 +19,7 @@ MOST_WIDTH = 120
 MAX_ROWS = 9  # of one part; of a longer one the middle is left out
 MAX_HUNKS = 8
 MAX_ALIKE = 4  # further places that are named
+LEAST_PLACE = 10  # columns; a place with fewer stands on a line of its own
 SIGNS = {"equal": " ", "changed": "|", "rewired": "~", "removed": "<", "added": ">"}
 
 
@@ -43,16 +44,10 @@ def comparison_text(
     if found.are_equal:
         return "\n".join([summary(found), *_counts(graphs)])
     column = (min(width or WIDTH, MOST_WIDTH) - 3) // 2
-    names = [printable(f"{g.name} ({f})") for g, f in zip(graphs, files, strict=True)]
-    counts = [
-        f"{params(g):,} params, {n.layers} layers" for g, n in zip(graphs, (found.left, found.right), strict=True)
-    ]
-    lines = [
-        _beside(
-            [paint(_cut(n, column), "message", color) for n in names], " ", column, [_cut(n, column) for n in names]
-        )
-    ]
-    lines += [_beside(counts, " ", column), ""]
+    sides = list(zip(graphs, files, (found.left, found.right), strict=True))
+    names = [_cut(printable(f"{g.name} ({f})"), column) for g, f, _ in sides]
+    counts = [_cut(f"{_many(params(g), 'param')}, {_many(s.layers, 'layer')}", column) for g, _, s in sides]
+    lines = [_beside([paint(n, "message", color) for n in names], " ", column, names), _beside(counts, " ", column), ""]
     hunks = found.hunks()
     for hunk in hunks[:MAX_HUNKS]:
         lines += [*_hunk(hunk, column, color), ""]
@@ -68,7 +63,7 @@ def summary(found: Comparison) -> str:
     steps = sum(1 for r in found.rows if r.left and r.left.inputs)
     if not changes:
         count = found.left.layers
-        return f"equal: {count} layer{'s' * (count != 1)} in {steps} steps"
+        return f"equal: {_many(count, 'layer')} in {_many(steps, 'step')}"
     layers = [r for r in changes if r.is_layer]
     only_layers = len(layers) == len(changes) and all(r.kind == "changed" for r in changes)
     noun, total = ("layer", found.left.layers) if only_layers else ("step", max(steps, 1))
@@ -109,6 +104,10 @@ def comparison_json(found: Comparison, graphs: tuple[Graph, Graph], files: tuple
     return json_text(data)
 
 
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def _how(changed: Sequence[Row]) -> str:
     """What differs, where that is one or two things: `: stride 1 against 2`."""
     ways = dict.fromkeys(_told(r) for r in changed)
@@ -144,7 +143,7 @@ def _hunk(hunk: Hunk, column: int, color: bool) -> Iterator[str]:
         head, tail = rows[: MAX_ROWS - 3], rows[-2:]
         gone = len(rows) - len(head) - len(tail)
         yield from (line for row in head for line in _row(row, column, color))
-        yield paint(f"  ... {gone} more steps ...", "gutter", color)
+        yield paint(f"  ... {_many(gone, 'more step')} ...", "gutter", color)
         rows = tail
     for row in rows:
         yield from _row(row, column, color)
@@ -196,9 +195,13 @@ def _cell(step: Step | None, row: Row, side: int, column: int) -> list[tuple[str
         if below:
             lines.append((indent + below, "error"))
     place = f"{step.node.span.source.name}:{step.node.span.line}" if step.node.span else step.node.name
-    shape = str(step.type)
+    shape = _cut(str(step.type), column - 2)
     room = column - display_width(shape) - 4
-    lines.append((f"  {_cut_left(printable(place), room)}  {shape}", "gutter"))
+    if room < LEAST_PLACE:
+        lines.append((f"  {_cut_left(printable(place), column - 2)}", "gutter"))
+        lines.append((f"  {shape}", "gutter"))
+    else:
+        lines.append((f"  {_cut_left(printable(place), room)}  {shape}", "gutter"))
     return lines
 
 
