@@ -19,6 +19,7 @@ from cnnlang.importing.reading import Layer as Line
 from cnnlang.importing.reading import Reading
 from cnnlang.importing.texts import read_text, shown
 from cnnlang.ir import Graph, topological
+from cnnlang.ops.base import Input
 from cnnlang.source import Source
 
 FORM = "Caffe prototxt"
@@ -172,7 +173,7 @@ def _finish(made: _Built, layers: list[Layer], name: str) -> None:
     outputs: dict[str, Value] = {}
     for label in net.open:
         value = net.blobs[label]
-        if value is not None and value not in net.inputs.values():
+        if value is not None and (value.node is None or not isinstance(value.node.op, Input)):
             outputs[label] = value
     nodes = {label: value.node for label, value in outputs.items() if value.node is not None}
     if len(nodes) < len(outputs):

@@ -143,6 +143,10 @@ def _finish(made: _Built, sections: list[Section], data: Node | None, name: str)
     if len(nodes) < len(outputs) or data is None:
         return  # the builder wants a map somewhere, and builds once more
     used = set(topological(nodes.values()))
+    if set(nodes.values()) == {data}:
+        error = broken("no layer computes anything")
+        made.refuse(error, sections[last], f"layer {last}, [{sections[last].kind}]")
+        return
     names = tuple(nodes) if len(nodes) > 1 else ("output",)
     if data not in used:
         error = broken("nothing that the net makes depends on its input")
