@@ -38,28 +38,31 @@ Steps of several nodes, x being the value and `.` the node before (a layer's wei
     maxpool              MaxPool; where padding reaches the kernel's size (dilation) Pad(-inf), MaxPool
     avgpool              AveragePool; with `ceil`, `count_pad` and padding Pad(0), AveragePool that counts no padding
     conv with `fill`     Pad(fill), Conv
+    deconv               ConvTranspose; where `output_pad` reaches the stride (dilation) its pads after the map are
+                         less by it, and what is left comes from Pad(0), Add(., Unsqueeze(bias))
     global_avgpool       GlobalAveragePool, Flatten; global_maxpool likewise
     adaptive_avgpool     AveragePool where the bins are equal, GlobalAveragePool for one bin; else
                          MatMul(rows, x), MatMul(., columns) with the constants `{step}/rows` and `{step}/columns`;
                          where a size is symbolic its matrix is computed from Shape(x)
     group_norm           Reshape(x, [0, groups, -1]), InstanceNormalization(., ones, zeros),
                          Reshape(., [0, C, H, W] or Shape(x)), Mul(., Unsqueeze(weight)), Add(., Unsqueeze(bias))
-    lrn                  LRN; with alpha or beta of 0 or less Mul(x, x), Reshape(., [0, 1, C, -1]), AveragePool over
-                         rows, Reshape as above, Mul(., alpha), Add(., k), Pow(., beta), Div(x, .)
+    lrn                  LRN where 0 < alpha <= k/10 and 0 < beta <= 1; else Mul(x, x), Reshape(., [0, 1, C, -1]),
+                         AveragePool over rows, Reshape as above, Mul(., alpha), Add(., k), Pow(., beta), Div(x, .)
     normalize            Sub(x, mean), Div(., std)
     channel_shuffle      Reshape(x, [0, groups, C/groups, -1]), Transpose(0, 2, 1, 3), Reshape as above
     add, mul             of features over maps Unsqueeze(features, [2, 3]) for each; then Add or, of three and more,
                          Sum; Mul, Mul, ...
     ===================  ===========================================================================================
 
-    Of one node: conv and depthwise Conv, deconv ConvTranspose, dense Gemm(transB=1), bn BatchNormalization (momentum
+    Of one node: conv and depthwise Conv, dense Gemm(transB=1), bn BatchNormalization (momentum
     as ONNX counts it, 1 - momentum), flatten Flatten, pad and pad_channels Pad, crop and channels Slice, upsample
     Resize (nearest: asymmetric, floor; bilinear: linear, half_pixel), pixel_shuffle DepthToSpace (CRD), concat Concat,
     max Max, mean Mean, relu6 Clip, hardswish HardSwish, hardsigmoid HardSigmoid(1/6, 0.5), and the activations that
     ONNX calls by their names. `dropout` changes nothing in inference and is left out.
 
     Windows have explicit `pads`, never `auto_pad`. `ceil_mode` is 1 where no last window is dropped; where one is, or
-    may be, the pads after the map say how many windows there are.
+    may be, the pads after the map say how many windows there are. Where a pool may follow, `Pad` pads with -0.0
+    in place of 0.0, which ONNX Runtime would take for padding of the pool (see `runtime`); both mean 0.
 
 Metadata (`metadata_props`, each a JSON value in ASCII).
     `cnnlang.labels`

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cnnlang.backends.onnx.build import Step
 from cnnlang.backends.onnx.rules import lower
 from cnnlang.ops.conv import Convolution, Deconv
@@ -28,14 +30,32 @@ def _(op: Convolution, step: Step) -> None:
 
 @lower.register
 def _(op: Deconv, step: Step) -> None:
-    step.then(
+    pads = op.pads(step.types[0])
+    if all(extra < stride for extra, stride in zip(op.output_pad, op.stride, strict=True)):
+        _deconv(op, step, step.weights, pads, op.output_pad)
+        return
+    # ONNX Runtime takes no more than the stride: rows added are, first, rows that are not taken away
+    (more_rows, more_columns), (top, bottom, left, right) = op.output_pad, pads
+    pads = (top, max(bottom - more_rows, 0), left, max(right - more_columns, 0))
+    rows, columns = max(more_rows - bottom, 0), max(more_columns - right, 0)
+    if not (rows or columns):
+        _deconv(op, step, step.weights, pads, (0, 0))
+        return
+    weight, *bias = step.weights
+    y = padded(step, _deconv(op, step, (weight,), pads, (0, 0)), (0, rows, 0, columns), 0.0)
+    for numbers in bias:
+        step.then("Add", y, step.then("Unsqueeze", numbers, step.integers(1, 2)))
+
+
+def _deconv(op: Deconv, step: Step, weights: Sequence[str], pads: Pads, extra: tuple[int, int]) -> str:
+    return step.then(
         "ConvTranspose",
         step.x,
-        *step.weights,
+        *weights,
         kernel_shape=op.kernel,
         strides=op.stride,
-        pads=begins_then_ends(op.pads(step.types[0])),
-        output_padding=op.output_pad,
+        pads=begins_then_ends(pads),
+        output_padding=extra,
         dilations=op.dilation,
         group=op.groups,
     )

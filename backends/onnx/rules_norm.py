@@ -20,10 +20,11 @@ def _(op: BatchNorm, step: Step) -> None:
 
 @lower.register
 def _(op: LocalResponseNorm, step: Step) -> None:
-    if op.alpha > 0 and op.beta > 0:
+    if 0 < op.alpha <= op.k / 10 and 0 < op.beta <= 1:
         step.then("LRN", step.x, size=op.size, alpha=op.alpha, beta=op.beta, bias=op.k)
         return
-    # ONNX Runtime has no other numbers: the same by hand, channels being the rows of an average of squares
+    # ONNX Runtime refuses alpha and beta of 0 or less, and it adds and subtracts squares as the window moves, whose
+    # errors only a large k hides: the same by hand, channels being the rows of an average of squares
     half = min(op.size // 2, step.types[0].channels - 1)
     rows = step.then("Reshape", step.then("Mul", step.x, step.x), step.integers(0, 1, step.types[0].channels, -1))
     window: dict[str, Any] = {"kernel_shape": (2 * half + 1, 1), "pads": (half, 0, half, 0), "count_include_pad": 1}

@@ -19,6 +19,7 @@ from cnnlang.backends.onnx.build import Model, OnnxNode, Step
 from cnnlang.backends.onnx.names import step_names
 from cnnlang.backends.onnx.pixels import prepare, takes_pixels
 from cnnlang.backends.onnx.rules import can_lower, lower
+from cnnlang.backends.onnx.runtime import keep_pads
 from cnnlang.ir import Node, TensorType
 from cnnlang.ops.base import Fixed, Op, Weight
 from cnnlang.program import Program
@@ -70,6 +71,7 @@ def said(program: Program, normalize: bool) -> Model:
     for name, node in zip(graph.output_names, graph.outputs, strict=True):
         if values[node] != name:  # several names for one value, or a value that is an input or a dropout's
             model.nodes.append(OnnxNode("Identity", (values[node],), name, f"{name}/Identity"))
+    keep_pads(model)
     return model
 
 
