@@ -9,13 +9,22 @@ from cnnlang.importing.foreign import Foreign, Written
 from cnnlang.importing.lift.compare import same_graph
 from cnnlang.importing.lift.concats import nest_concats
 from cnnlang.importing.lift.blocks import Key
-from cnnlang.importing.lift.net import Draft
+from cnnlang.importing.lift.net import Draft, Plan
+from cnnlang.ir import Graph
 from cnnlang.source import MAX_FILE_BYTES, Source
 from cnnlang.syntax import format_source
 
 __all__ = ["nest_concats", "write"]
 
 
+KEEPING = (Plan(), Plan(loops=False), Plan(blocks=False, loops=False))
+AUTOMATIC = (
+    Plan(),
+    Plan(units=True),
+    Plan(sequences=True),
+    Plan(units=True, sequences=True),
+    Plan(blocks=False, loops=False),
+)
 ROUNDS = 8  # attempts, each without the blocks that the one before made for nothing
 
 
@@ -35,22 +44,34 @@ def write(foreign: Foreign, name: str) -> Written:
         E0602: the language cannot say it; E0603: its text would be too long.
     """
     graph = nest_concats(foreign.graph)
+    plans = KEEPING if foreign.keeps_names else AUTOMATIC
+    texts = [_structured(foreign, graph, name, plan) for plan in plans]
+    refused: FindingsError | None = None
+    for text, net in sorted(texts, key=lambda found: (found[0].count("\n"), len(found[0]))):
+        if len(text.encode()) > MAX_FILE_BYTES:
+            message = f"the text of the net would be longer than {MAX_FILE_BYTES // 1024} KiB"
+            refused = FindingsError([Diagnostic("E0603", message, file=name)])
+            break
+        source = Source(f"{name}.cnn", text)
+        checked = check(source)
+        if checked.has_errors:
+            refused = refused or FindingsError(checked.diagnostics)
+            continue
+        paths = same_graph(graph, checked.programs[net].graph)
+        if paths is not None:
+            return Written(text, paths)
+    assert refused is not None
+    raise refused
+
+
+def _structured(foreign: Foreign, graph: Graph, name: str, plan: Plan) -> tuple[str, str]:
+    """The text by a plan, and the net's name in it."""
     banned: set[Key] = set()
     for _ in range(ROUNDS):
-        draft = Draft(foreign, graph, name, banned)
+        draft = Draft(foreign, graph, name, banned, plan)
         draft.find_blocks()
         needless = draft.needless()
         if not needless:
             break
         banned |= needless
-    text = draft.text()
-    if len(text.encode()) > MAX_FILE_BYTES:
-        message = f"the text of the net would be longer than {MAX_FILE_BYTES // 1024} KiB"
-        raise FindingsError([Diagnostic("E0603", message, file=name)])
-    text = format_source(Source(f"{name}.cnn", text))
-    checked = check(Source(f"{name}.cnn", text))
-    if checked.has_errors:
-        raise FindingsError(checked.diagnostics)
-    paths = same_graph(graph, checked.programs[draft.name].graph)
-    assert paths is not None
-    return Written(text, paths)
+    return format_source(Source(f"{name}.cnn", draft.text())), draft.name

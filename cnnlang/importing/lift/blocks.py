@@ -10,7 +10,7 @@ from cnnlang.importing.lift.items import Block, Call, Chain, Item, Merge, Step
 from cnnlang.importing.lift.names import Namespace
 from cnnlang.importing.lift.shapes import Shapes, all_steps, externals, layers_in, shortcut_of
 from cnnlang.importing.lift.titles import WIDTHS, hint_widths, title_of
-from cnnlang.importing.lift.unify import Solver, ordered_parameters, tabulate
+from cnnlang.importing.lift.unify import Choice, Solver, ordered_parameters, tabulate
 from cnnlang.ir import Node
 
 MAX_PARAMETERS = 8
@@ -51,6 +51,7 @@ class Blocks:
         self.banned = banned
         self.made: list[Block] = []
         self.shapes = Shapes(keeps, False, {})
+        self.units = Shapes(keeps, True, {})
 
     def clusters(self, pieces: Sequence[Piece]) -> list[list[Piece]]:
         """Pieces of one shape, in the order of the first of each; of residuals, those with one kind of shortcut."""
@@ -112,7 +113,7 @@ class Blocks:
             return None
         title = name or title_of(items[template])
         for owner, parameter in zip(solver.owners, solver.parameters, strict=True):
-            if parameter.name == "width" and title in WIDTHS:
+            if parameter.name in ("width", "units") and title in WIDTHS:
                 owner.hint = WIDTHS[title]
         widths = [o for o, p in zip(solver.owners, solver.parameters, strict=True) if p.name.startswith("width")]
         if len(widths) > 1:
@@ -128,6 +129,43 @@ class Blocks:
             arguments = {p.name: p.values[number] for p in solver.parameters}
             call = Call(block, arguments, piece.path, items[number], items[number][-1].node, entries[number])
             piece.call = call
+        self.made.append(block)
+        return block
+
+
+    def make_optional(self, inner: Block, pieces: Sequence[Piece]) -> Block | None:
+        """A block of calls of one block, to some of which the value that enters is added."""
+        key = (inner.key[0], pieces[0].items[-1].node)
+        merges = [p.items[0] if isinstance(p.items[0], Merge) else None for p in pieces]
+        present = [m is not None for m in merges]
+        if all(present) or not any(present) or key in self.banned:
+            return None
+        template = present.index(True)
+        merge = merges[template]
+        assert merge is not None
+        orders = {bool(m.branches[0].items) for m in merges if m is not None}
+        calls: list[Call] = []
+        for piece, each in zip(pieces, merges, strict=True):
+            inside = piece.items if each is None else [i for chain in each.branches for i in chain.items]
+            assert isinstance(inside[0], Call)
+            calls.append(inside[0])
+        prefixes = {c.path[len(p.path) :] for c, p in zip(calls, pieces, strict=True) if c.path and p.path}
+        if len(orders) > 1 or len(prefixes) > 1:
+            return None
+        entries = [p.entry for p in pieces]
+        table = tabulate([[c] for c in calls], entries, template)
+        sizes = [e.type.channels if e is not None else None for e in entries]
+        made = [c.node.type.channels for c in calls]
+        solver = Solver(self.names, with_in=True)
+        solver.solve(table)
+        merge.test = solver.test(Choice(merge.branches[0], [not p for p in present], sizes, made))
+        title = self.names.take("inverted_residual" if "inverted" in inner.name else "residual")
+        block = Block(title, ordered_parameters(solver.parameters), [merge], entries[template], key)
+        if self.keeps and pieces[template].path is not None:
+            block.prefix = f"{pieces[template].path}."
+        for number, (piece, call) in enumerate(zip(pieces, calls, strict=True)):
+            arguments = {p.name: p.values[number] for p in solver.parameters}
+            piece.call = Call(block, arguments, piece.path, piece.items, piece.items[-1].node, call.entry)
         self.made.append(block)
         return block
 

@@ -53,6 +53,7 @@ class Merge:
     node: Node
     branches: list[Chain]
     entry: Node | None = None
+    test: str | None = None  # the condition on which only the branch that is not `in` is there
 
     def base(self, chain: Chain) -> Node | None:
         """The value from which a branch begins where that is not what enters."""

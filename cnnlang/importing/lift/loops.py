@@ -260,7 +260,7 @@ class Folder:
                 if len(slopes) > 1:
                     return None
                 made.slopes[k] = slopes.pop() if slopes else 0
-                values = [e.numbers[k] if e.is_there else None for e in entries]
+                values = [e.numbers[k] for e in entries]
                 columns.append(Column(made, f"#{k}", values, [None] * len(rows), hint="i"))
             model.holder.label = made
         return columns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from cnnlang import analysis
@@ -25,6 +26,7 @@ from cnnlang.importing.lift.printing import (
 )
 from cnnlang.importing.lift.regions import find_modules
 from cnnlang.importing.lift.shapes import chains_in
+from cnnlang.importing.lift.repeats import find_merges, find_sequences, find_units, find_wrapped
 from cnnlang.importing.lift.structure import Structure, ordered, recalled
 from cnnlang.importing.lift.unify import pieces_of
 from cnnlang.ir import Graph, Node, TensorType
@@ -36,11 +38,22 @@ SOMETHING = Node(Input((), ""), (), TensorType(()))  # a value that has no name
 MAX_META = 2000  # characters of an entry of `meta`
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is looked for."""
+
+    blocks: bool = True
+    loops: bool = True
+    units: bool = False
+    sequences: bool = False
+
+
 class Draft:
     """A net on its way to a text: its chains, which passes make shorter, and what its values are called."""
 
-    def __init__(self, foreign: Foreign, graph: Graph, name: str, banned: set[Key]) -> None:
+    def __init__(self, foreign: Foreign, graph: Graph, name: str, banned: set[Key], plan: Plan) -> None:
         self.banned = banned
+        self.plan = plan
         self.foreign = foreign
         self.graph = graph
         self.keeps = foreign.keeps_names
@@ -95,9 +108,19 @@ class Draft:
     def find_blocks(self) -> None:
         """Make blocks of what repeats."""
         blocks = Blocks(self.names, self.keeps, self.banned)
-        if self.keeps:
-            find_modules(self.chains.values(), blocks)
+        chains = list(self.chains.values())
+        if self.keeps and self.plan.blocks:
+            find_modules(chains, blocks)
+        elif self.plan.blocks:
+            if self.plan.units:
+                find_units(chains, blocks)
+            find_wrapped(chains, blocks)
+            find_merges(chains, blocks)
+            if self.plan.sequences:
+                find_sequences(chains, blocks)
         self.blocks = blocks.made
+        if not self.plan.loops:
+            return
         folder = Folder(self.names, self.keeps)
         outputs = set(self.graph.outputs)
         for root, chain in self.chains.items():
@@ -122,7 +145,8 @@ class Draft:
                     case Run():
                         stack += [(item.first, 1), (item.items if item.turns else [], 2)]
                     case _:
-                        stack += [(part, 2 if isinstance(item, Loop) else times) for part in pieces_of(item)]
+                        twice = isinstance(item, Loop) or (isinstance(item, Merge) and item.test is not None)
+                        stack += [(part, 2 if twice else times) for part in pieces_of(item)]
         return {block.key for block in self.blocks if uses[block] < 2}
 
     # --- text ---------------------------------------------------------------------------------------------------------

@@ -82,6 +82,8 @@ def item_pieces(item: Item, scope: Scope, name: str | None, last: bool) -> list[
     match item:
         case Step():
             return [_step(item, scope, name, last)]
+        case Merge() if item.test is not None:
+            return [_optional(item, item.test, scope)]
         case Merge():
             text = _merge(item, scope)
             return [Piece(f"{text} as {name}" if name else text, heads=True)]
@@ -110,10 +112,11 @@ def step_text(item: Step) -> str:
     """`conv(64, 3, stride=stride)`."""
     op, parts = item.node.op, []
     shown = {f.name for f in shown_fields(item.node)}
-    for place, f in enumerate(op.fields()):
+    alone = op.name in ("dropout", "leaky_relu")
+    for f in op.fields():
         if f.name in shown or f.name in item.written:
             text = grouped(item.written.get(f.name) or f.kind.show(getattr(op, f.name)))
-            parts.append(text if f.required or place == 0 else f"{f.name}={text}")
+            parts.append(text if f.required or alone else f"{f.name}={text}")
     return f"{op.name}({', '.join(map(grouped, parts))})" if parts else op.name
 
 
@@ -195,6 +198,25 @@ def _merge(item: Merge, scope: Scope) -> str:
         return flat
     body = "\n".join("| " + "\n".join(b) for b in branches)
     return f"{item.node.op.name} {{\n{body}\n}}"
+
+
+def _optional(item: Merge, test: str, scope: Scope) -> Piece:
+    """A merge that is there on a condition, else its branch alone."""
+    entry, counts = scope.flow, Counter(scope.counts)
+    text = _merge(item, scope)
+    scope.flow, scope.counts = entry, counts
+    (branch,) = [chain for chain in item.branches if chain.items]
+    alone = laid_out(chain_pieces(branch.items, scope))
+    otherwise = opposite(test)
+    return Piece(f"if {otherwise} {{\n{text}\n}} else {{\n{chr(10).join(alone)}\n}}", heads=True, alone=True)
+
+
+def opposite(test: str) -> str:
+    """`stride == 1 and in.channels == width` of `stride != 1 or in.channels != width`."""
+    parts = test.split(" or ")
+    if all(" != " in part for part in parts):
+        return " and ".join(part.replace(" != ", " == ") for part in parts)
+    return f"not {test}"
 
 
 def _run(item: Run, scope: Scope, name: str | None) -> list[Piece]:

@@ -6,8 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 
 from cnnlang.importing.lift.blocks import Blocks, Piece, is_plain, replace
-from cnnlang.importing.lift.items import Call, Chain, Item, Step
-from cnnlang.importing.lift.shapes import all_steps, chains_in
+from cnnlang.importing.lift.items import Block, Call, Chain, Item, Merge, Step
+from cnnlang.importing.lift.names import is_name, reserved
+from cnnlang.importing.lift.shapes import all_steps, chains_in, layers_in
+
+
+MAX_DEPTH = 12
+STAGE = 6  # layers of each module of a stage
 
 
 def find_modules(chains: Iterable[Chain], blocks: Blocks) -> None:
@@ -21,18 +26,61 @@ def find_modules(chains: Iterable[Chain], blocks: Blocks) -> None:
                 scope = tuple(item.path.split(".")[:-1])
                 deepest = max(deepest, len(scope))
                 totals.update(scope[:i] for i in range(1, len(scope) + 1))
-    for depth in range(min(deepest, 12), 0, -1):
+    depths = range(min(deepest, MAX_DEPTH), 0, -1)
+    _units(everything, depths, totals, blocks)
+    for depth in depths:
         outermost: dict[str | None, Piece] = {}
         for chain in everything:
             for piece in modules_of(chain, depth, totals):
-                outermost.setdefault(piece.path, piece)
+                assert piece.path is not None
+                scope = tuple(piece.path.split("."))
+                if piece.path not in outermost or totals[scope] == totals[scope[:-1]]:
+                    outermost[piece.path] = piece  # a scope in a scope of its own is what the shortcut goes around
         found: list[Piece] = []
-        for cluster in blocks.clusters([p for p in outermost.values() if p.is_closed and _is_worth(p)]):
+        wrapped: dict[Block, list[Piece]] = {}
+        worth = []
+        for piece in outermost.values():
+            call = wrapped_call(piece.items)
+            if call is not None and piece.path is not None and call.path is not None:
+                wrapped.setdefault(call.block, []).append(piece)
+            elif piece.is_closed and _is_worth(piece):
+                worth.append(piece)
+        for block, pieces in wrapped.items():
+            pieces.sort(key=lambda p: p.path or "")
+            if blocks.make_optional(block, pieces) is not None:
+                found += pieces
+        for cluster in blocks.clusters(worth):
             if len(cluster) > 1:
                 _extend(cluster)
                 if blocks.make(cluster, stem_of(cluster)) is not None:
                     found += cluster
         replace(found)
+
+
+def _units(
+    everything: list[Chain], depths: Iterable[int], totals: Counter[tuple[str, ...]], blocks: Blocks
+) -> None:
+    """Modules of one convolution with what follows it: one block for all kernels."""
+    kinds: dict[tuple[object, ...], list[Piece]] = {}
+    seen: set[int] = set()
+    for depth in depths:
+        for chain in everything:
+            for piece in modules_of(chain, depth, totals):
+                items = piece.items
+                if len(items) < 2 or id(items[0]) in seen or not all(isinstance(i, Step) for i in items):
+                    continue
+                seen.update(map(id, items))
+                if layers_in(items) != 1 or not _is_worth(piece) or not piece.is_closed:
+                    continue
+                if piece.end < len(chain.items) and is_plain(chain.items[piece.end]):
+                    piece.end += 1
+                prefix = len(piece.path or "") + 1
+                kinds.setdefault(blocks.units.of_items(piece.items, prefix), []).append(piece)
+    found = []
+    for cluster in kinds.values():
+        if len(cluster) > 1 and blocks.make(cluster, stem_of(cluster)) is not None:
+            found += cluster
+    replace(found)
 
 
 def modules_of(chain: Chain, depth: int, totals: Counter[tuple[str, ...]]) -> list[Piece]:
@@ -81,6 +129,20 @@ def scope_of(item: Item) -> tuple[tuple[str, ...], int]:
     return tuple(common or ()), layers
 
 
+def wrapped_call(items: list[Item]) -> Call | None:
+    """The call that items are, alone or with `in` added to it."""
+    if len(items) != 1:
+        return None
+    (item,) = items
+    if isinstance(item, Call):
+        return item
+    if isinstance(item, Merge) and item.node.op.name == "add" and len(item.branches) == 2:
+        first, second = sorted(item.branches, key=lambda chain: len(chain.items))
+        if not first.items and item.base(first) is None and item.base(second) is None:
+            return wrapped_call(second.items)
+    return None
+
+
 def _is_worth(piece: Piece) -> bool:
     """Whether a piece is more than one layer, and more than a run of one block."""
     blocks = {id(i.block) if isinstance(i, Call) else 0 for i in piece.items}
@@ -88,7 +150,18 @@ def _is_worth(piece: Piece) -> bool:
         return False
     if len(piece.items) == 1 and isinstance(piece.items[0], Call):
         return False
+    if _is_stage(piece):
+        return False
     return sum(s.path is not None for s in all_steps(piece.items)) > 1
+
+
+def _is_stage(piece: Piece) -> bool:
+    """Whether a piece is a list of modules, numbered and each of many layers: that is for a loop to say."""
+    sizes: Counter[str] = Counter()
+    for step in all_steps(piece.items):
+        if step.path is not None:
+            sizes[step.path[len(piece.path or "") + 1 :].split(".")[0]] += 1
+    return len(sizes) > 1 and all(part.isdigit() and n >= STAGE for part, n in sizes.items())
 
 
 def _extend(cluster: list[Piece]) -> None:
@@ -111,10 +184,12 @@ def stem_of(cluster: list[Piece]) -> str | None:
         word = parts[-1] if not parts[-1].isdigit() or len(parts) == 1 else parts[-2]
         stems.add(word.rstrip("0123456789").rstrip("_"))
     stem = stems.pop() if len(stems) == 1 else ""
-    return stem if stem in KNOWN or ("_" in stem and len(stem) > 4) else None
+    return stem if is_name(stem) and stem not in GENERIC and len(stem) > 1 else None
 
 
-KNOWN = frozenset(
-    "bottleneck basic fire inception transition residual se gate res five up down twice separable resblock mbconv unit "
-    "dense_layer entry exit middle".split()
+# What frameworks call modules of any kind.
+GENERIC = reserved() | set(
+    "layer layers stage stages block blocks module modules features feature branch branches downsample shortcut body "
+    "denselayer denseblock sequential seq net model group part unit units backbone encoder decoder head inner op "
+    "convs base Conv BasicConv ConvBNReLU InvertedResidual Bottleneck BasicBlock".split()
 )

@@ -139,17 +139,27 @@ class Solver:
 
     def solve(self, table: Table, write: bool = True) -> None:
         for column in table.columns:
-            if is_constant(column.values) and not (None in column.values and column.key == "stride"):
+            if is_constant(column.values) and None not in column.values:
                 continue
-            text = self.expression(column)
-            if text is None and is_constant(column.values):
-                continue
+            if is_constant(column.values):  # some pieces have none: what fits them may say more than the number
+                text = self.same_as(column)
+                if text is None:
+                    continue
+            else:
+                text = self.expression(column)
             if text is None:
                 text = self.parameter(column)
             if write:
                 column.holder.written[column.key] = text
         for choice in table.choices:
             choice.chain.test = self.test(choice)
+
+    def same_as(self, column: Column) -> str | None:
+        """A parameter for arguments of this name that has its values wherever it has any."""
+        for p, owner in zip(self.parameters, self.owners, strict=True):
+            if owner.key == column.key and _fits(column.values, p.values):
+                return p.name
+        return None
 
     def expression(self, column: Column) -> str | None:
         values = column.values
