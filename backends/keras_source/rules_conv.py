@@ -127,9 +127,12 @@ class Cut:
 
     @property
     def is_same(self) -> bool:
-        """Whether `padding="same"` does it, which makes stride times as many cells."""
+        """Whether `padding="same"` does it, which makes stride times as many cells.
+
+        Where it cuts unevenly, releases of Keras differ in the side on PyTorch.
+        """
         less = self.reach - self.stride
-        return (self.before, self.after) == (max(less // 2, 0), less - max(less // 2, 0))
+        return self.before == self.after and less == 2 * self.before
 
     @property
     def added(self) -> int:
