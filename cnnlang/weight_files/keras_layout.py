@@ -119,7 +119,10 @@ def renamed(stored: Mapping[str, Stored], program: Program, *, only_fitting: boo
     loose = {_plain(path): path for path in paths if alike[_plain(path)] == 1}
     result = {}
     for name, entry in stored.items():
-        layer = exact.get(entry.layer) or loose.get(_plain(entry.layer))
+        inner = entry.layer.rpartition("/")[
+            2
+        ]  # a shared block is a model in the model, its layers called by whole paths
+        layer = exact.get(entry.layer) or exact.get(inner) or loose.get(_plain(entry.layer))
         owner = found.get(f"{layer}.{LEAVES.get(entry.role, entry.role)}") if entry.keras else None
         here = as_here(entry, owner) if owner else entry
         if owner is None or owner.path in stored or (only_fitting and here.shape != owner.shape):
