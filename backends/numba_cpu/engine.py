@@ -1,0 +1,112 @@
+"""A net with its weights, ready to run on inputs of any shape that it takes."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from cnnlang.backends.numba_cpu.code import Code
+from cnnlang.backends.numba_cpu.machine import host
+from cnnlang.backends.numba_cpu.plan.stages import Array
+from cnnlang.backends.numba_cpu.program import Program
+from cnnlang.dims import Dim
+from cnnlang.interpret import bind_sizes
+from cnnlang.ir import Graph, Node, bind_type
+from cnnlang.ops.base import Weight
+from cnnlang.passes import optimize
+
+KEPT = 8  # plans, of the shapes that were asked for last
+
+
+@cache
+def _code(width: int | None) -> Code:
+    return Code(host(width))
+
+
+class Engine:
+    """Runs a graph.
+
+    Parameters
+    ----------
+    graph
+        As the file says it; it is optimised here.
+    weights
+        An array for each of its weights, by path.
+    threads
+        How many threads may run it.
+    width
+        Lanes of the vectors to use; None for this machine's.
+    """
+
+    def __init__(self, graph: Graph, weights: Mapping[str, Array], threads: int = 1, width: int | None = None) -> None:
+        self._graph = optimize(graph)
+        self._constants = _constants(self._graph, weights)
+        self._threads = threads
+        self._code = _code(width)
+        self._programs: OrderedDict[tuple[tuple[int, ...], ...], Program] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        """The outputs for inputs in float32, each contiguous, of shapes that fit.
+
+        Raises
+        ------
+        InputError
+            The shapes do not fit.
+        UsageError
+            There is not enough memory.
+        """
+        return tuple(self.program(tuple(x.shape for x in inputs))(inputs))
+
+    def program(self, shapes: tuple[tuple[int, ...], ...]) -> Program:
+        """The plan for inputs of these shapes, made if it is not there."""
+        with self._lock:
+            found = self._programs.get(shapes)
+            if found is None:
+                graph, constants = self._bound(bind_sizes(self._graph, list(shapes)))
+                found = Program(graph, constants, self._code, self._threads)
+                self._programs[shapes] = found
+                if len(self._programs) > KEPT:
+                    self._programs.popitem(last=False)
+            self._programs.move_to_end(shapes)
+            return found
+
+    def _bound(self, sizes: Mapping[str, int]) -> tuple[Graph, dict[Node, Array]]:
+        """The graph with its symbolic sizes known, and its constants."""
+        values: dict[str, Dim] = dict(sizes)
+        new: dict[Node, Node] = {}
+        for node in self._graph.nodes:
+            inputs = tuple(new[n] for n in node.inputs)
+            new[node] = replace(node, inputs=inputs, type=bind_type(node.type, values))
+        old = self._graph
+        graph = Graph(
+            old.name,
+            tuple(map(new.__getitem__, old.inputs)),
+            tuple(map(new.__getitem__, old.outputs)),
+            old.output_names,
+        )
+        return graph, {new[node]: array for node, array in self._constants.items()}
+
+
+def _constants(graph: Graph, weights: Mapping[str, Array]) -> dict[Node, Array]:
+    """What each weight of an optimised graph holds, in float32: as given, fixed in the file, or computed of others."""
+    wide: dict[Node, Array] = {}  # what others are computed of, in float64
+    found: dict[Node, Array] = {}
+    read = {n for node in graph.nodes if node.op.is_weight for n in node.inputs}
+    for node in graph.nodes:
+        if not node.op.is_weight:
+            continue
+        if isinstance(node.op, Weight):
+            value = weights[node.op.path]
+        else:
+            value = node.op.reference(*(wide[n] for n in node.inputs))
+        if node in read:
+            wide[node] = value.astype(np.float64)
+        else:
+            found[node] = value.astype(np.float32, copy=False)
+    return found

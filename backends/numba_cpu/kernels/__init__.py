@@ -1,0 +1,22 @@
+"""The kernels: for each kind of `Spec` the function that writes its code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cnnlang.backends.numba_cpu.emitter import Kernel
+from cnnlang.backends.numba_cpu.kernels import channels, conv, move, pointwise, window
+
+WRITERS: dict[type, Callable[[Kernel, Any], None]] = {
+    conv.Conv: conv.write,
+    window.Pool: window.write_pool,
+    window.Depthwise: window.write_depthwise,
+    window.Bilinear: window.write_bilinear,
+    pointwise.Pointwise: pointwise.write,
+    move.Move: move.write,
+    move.Fill: move.write_fill,
+    channels.Softmax: channels.write_softmax,
+    channels.LocalResponse: channels.write_local_response,
+    channels.GroupNorm: channels.write_group_norm,
+}

@@ -1,0 +1,71 @@
+"""Cells that go elsewhere: slices, joins, padding, shuffles, nearest neighbours, and the ways in and out.
+
+Every output channel, row and column has the place that it comes from in a table; -1 is no place, and the constant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cnnlang.backends.numba_cpu.emitter import Kernel, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """`whole` vectors, where channels move in blocks; else channel by channel."""
+
+    whole: bool
+
+
+def write(k: Kernel, spec: Move) -> None:
+    args = k.args
+    x, out, channel_from, channel_to, row_from, column_from = (
+        args.pointer(n) for n in ("x", "out", "channel_from", "channel_to", "row_from", "column_from")
+    )
+    channels, height, width = args.words("channels", "height", "width")  # channels: of blocks, if they are whole
+    x_image, out_image, out_row, out_step = args.words("x_image", "out_image", "out_row", "out_step")
+    value = args.number("value")
+    with k.loop(k.begin, k.end) as (item, _):
+        rest, y = k.divmod(item, height)
+        image, channel = k.divmod(rest, channels)
+        place = k.at(out, k.add(k.mul(image, out_image), k.entry(channel_to, channel), k.mul(y, out_row)))
+        channel_place, row_place = k.entry(channel_from, channel), k.entry(row_from, y)
+        start = k.at(x, k.add(k.mul(image, x_image), channel_place, row_place))
+        is_row = k.b.and_(*(k.b.icmp_signed(">=", p, k.index(0)) for p in (channel_place, row_place)))
+        with k.loop(0, width) as (column, _):
+            target = k.at(place, k.mul(column, out_step))
+            from_column = k.entry(column_from, column)
+            is_there = k.b.and_(is_row, k.b.icmp_signed(">=", from_column, k.index(0)))
+            with k.b.if_else(is_there) as (there, absent):
+                with there:
+                    _put(k, spec, target, _got(k, spec, k.at(start, from_column)))
+                with absent:
+                    _put(k, spec, target, k.splat(value) if spec.whole else value)
+    k.finish()
+
+
+def _got(k: Kernel, spec: Move, pointer: Value) -> Value:
+    return k.load(pointer) if spec.whole else k.scalar(pointer)
+
+
+def _put(k: Kernel, spec: Move, pointer: Value, value: Value) -> None:
+    k.store(value, pointer)
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Runs of memory that hold one number: halos."""
+
+
+def write_fill(k: Kernel, spec: Fill) -> None:
+    args = k.args
+    out, runs = args.pointer("out"), args.pointer("runs")
+    images, out_image = args.words("images", "out_image")
+    value = k.splat(args.number("value"))
+    with k.loop(k.begin, k.end) as (item, _):
+        run, image = k.divmod(item, images)
+        first, count = k.entry(runs, k.mul(run, 2)), k.entry(runs, k.add(k.mul(run, 2), 1))
+        place = k.at(out, k.add(k.mul(image, out_image), first))
+        with k.loop(0, count, k.width) as (i, _):
+            k.store(value, k.at(place, i))
+    k.finish()

@@ -1,0 +1,24 @@
+"""A plan: the stages of a net for inputs of one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cnnlang.backends.numba_cpu.machine import Machine
+from cnnlang.backends.numba_cpu.plan import cells, channels, conv, moves, pool  # noqa: F401  # they register rules
+from cnnlang.backends.numba_cpu.plan.lowering import Lowering
+from cnnlang.backends.numba_cpu.plan.stages import Array, Stage
+from cnnlang.ir import Graph, Node
+
+
+def plan(graph: Graph, machine: Machine, constants: Mapping[Node, Array]) -> list[Stage]:
+    """The stages of an optimised graph whose sizes are known.
+
+    Parameters
+    ----------
+    constants
+        The value of each weight-like node, float32.
+    """
+    lowering = Lowering(graph, machine, constants)
+    lowering.run()
+    return lowering.stages

@@ -1,0 +1,382 @@
+"""From a graph with known shapes to stages: which kernel does each step, on what, and in how many items.
+
+The rule of each operator is a function of `lower`, in the files beside this one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+
+from cnnlang.backends.numba_cpu.kernels.move import Fill, Move
+from cnnlang.backends.numba_cpu.kernels.pointwise import Pointwise
+from cnnlang.backends.numba_cpu.kernels.window import Pool
+from cnnlang.backends.numba_cpu.machine import Machine
+from cnnlang.backends.numba_cpu.plan.places import Buffer, Halo, Place, new_place
+from cnnlang.backends.numba_cpu.plan.stages import Argument, Array, At, Outside, Stage, Table, floats, longs
+from cnnlang.ir import Graph, Node, TensorType
+from cnnlang.ops.base import Input, Op
+from cnnlang.ops.conv import Conv
+from cnnlang.ops.elementwise import Elementwise, LeakyRelu, Relu, Relu6
+from cnnlang.ops.merge import Add, Concat
+from cnnlang.passes import Fused
+
+PLANAR = 4  # so many channels are read as planes: there is nothing to fill a vector with
+
+
+class NoRule(Exception):
+    """The engine has nothing for an operator."""
+
+
+@singledispatch
+def lower(op: Op, node: Node, to: Lowering) -> None:
+    """Add the stages of a node; raises NoRule where there is nothing for its operator."""
+    raise NoRule(op.name)
+
+
+@singledispatch
+def halo_of(op: Op, x: TensorType, y: TensorType) -> Halo:
+    """What an operator reads beyond the border of its first input."""
+    return Halo()
+
+
+@dataclass(eq=False)
+class Lowering:
+    """Lowers one graph.
+
+    Parameters
+    ----------
+    graph
+        Optimised, with sizes bound.
+    constants
+        The value of each weight-like node, float32.
+    """
+
+    graph: Graph
+    machine: Machine
+    constants: Mapping[Node, Array]
+    stages: list[Stage] = field(default_factory=list)
+    places: dict[Node, Place] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.lanes = self.machine.width
+        self.users: dict[Node, list[Node]] = {}
+        for node in self.graph.nodes:
+            for value in node.values:
+                self.users.setdefault(value, []).append(node)
+        self.uses = Counter(v for node in self.graph.nodes for v in node.values) + Counter(self.graph.outputs)
+        self.residuals: dict[Node, Node] = {}  # a sum, and the convolution that takes it over
+        self.taken: set[Node] = set()  # these convolutions
+        order = {node: i for i, node in enumerate(self.graph.nodes)}
+        for node in self.graph.nodes:
+            self._take_over(node, order)
+        self.parts: dict[Node, tuple[Node, int]] = {}  # what is written into a join, and from which channel on
+        for node in reversed(self.graph.nodes):
+            self._join(node)
+        self._roots: dict[Node, Place] = {}
+
+    # --- what is merged -----------------------------------------------------------------------------------------------
+
+    def _take_over(self, node: Node, order: Mapping[Node, int]) -> None:
+        """A sum of two maps, one of them a convolution that nobody else reads, begins in its registers."""
+        if not isinstance(producer(node.op), Add) or len(node.inputs) != 2 or node.type.rank != 4:
+            return
+        if node.inputs[0].type != node.inputs[1].type:
+            return
+        for value in sorted(node.inputs, key=lambda n: -order[n]):  # the later one, for then the other is there
+            if isinstance(value.op, Conv) and self.uses[value] == 1:
+                self.residuals[node] = value
+                self.taken.add(value)
+                return
+
+    def _join(self, node: Node) -> None:
+        """Branches of a `concat` are written where they belong, if they begin and end with whole vectors."""
+        if not isinstance(node.op, Concat):
+            return
+        first = 0
+        for i, value in enumerate(node.inputs):
+            channels = value.type.channels
+            is_last = i == len(node.inputs) - 1
+            fits = first % self.lanes == 0 and (channels % self.lanes == 0 or is_last)
+            if fits and value not in self.parts and value not in self.taken and not self._is_planar(value):
+                self.parts[value] = (node, first)
+            first += channels
+
+    # --- places -------------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        for i, node in enumerate(self.graph.inputs):
+            self._enter(node, i)
+        for node in self.graph.nodes:
+            if node.op.is_weight or isinstance(node.op, Input) or node in self.taken:
+                continue
+            lower(node.op, node, self)
+        for i, node in enumerate(self.graph.outputs):
+            self._leave(node, i)
+
+    def make(self, node: Node) -> Place:
+        """The place for a node's value, with the halo that its users want, which is filled first."""
+        root, first = self._root(node)
+        if root not in self._roots:
+            self._roots[root] = self._new(root.type, self._halo(root))
+        whole = self._roots[root]
+        self.places[node] = place = whole if node is root else whole.slice(first, node.type.channels)
+        return place
+
+    def _root(self, node: Node) -> tuple[Node, int]:
+        first = 0
+        while node in self.parts:
+            node, offset = self.parts[node]
+            first += offset
+        return node, first
+
+    def _halo(self, root: Node) -> Halo:
+        """What the users of a value, and of those that are written into it, read around it."""
+        halo = Halo()
+        stack = [root]
+        while stack:
+            node = stack.pop()
+            for user in self.users.get(node, []):
+                if user.inputs[0] is node:
+                    halo = halo.with_(halo_of(producer(user.op), node.type, user.type)) or halo  # else it is copied
+            if isinstance(node.op, Concat):
+                stack.extend(v for v in node.inputs if v in self.parts and self.parts[v][0] is node)
+        return halo
+
+    def _new(self, type: TensorType, halo: Halo) -> Place:
+        height, width = map(number, type.shape[2:]) if type.rank == 4 else (1, 1)
+        place = new_place(number(type.batch), type.channels, height, width, self.lanes, halo)
+        if not halo.is_none:
+            self._fill(place)
+        return place
+
+    def _fill(self, place: Place) -> None:
+        halo, row = place.halo, place.row
+        around = []
+        for block in range(place.blocks):
+            start = block * place.plane
+            if halo.top:
+                around.append((start, halo.top * row))
+            if halo.left or halo.right:
+                if halo.left:
+                    around.append((start + halo.top * row, halo.left * self.lanes))
+                for y in range(halo.top, halo.top + place.height):
+                    last = y == halo.top + place.height - 1
+                    cells = halo.right + (0 if last else halo.left)
+                    if cells:
+                        around.append((start + y * row + (halo.left + place.width) * self.lanes, cells * self.lanes))
+            if halo.bottom:
+                around.append((start + (halo.top + place.height) * row, halo.bottom * row))
+        args = {
+            "out": At(place.buffer, 0), "runs": longs(np.array(around).reshape(-1)), "images": place.images,
+            "out_image": place.image, "value": halo.value,
+        }  # fmt: skip
+        self.stages.append(Stage("halo", Fill(), args, len(around) * place.images))
+
+    def of(self, node: Node, halo: Halo | None = None) -> Place:
+        """Where a value lies; with at least this halo, copied if it has another."""
+        place = self.places[node]
+        if halo is None or halo.is_none:
+            return place
+        have = place.halo
+        if have.value == halo.value and all(
+            getattr(have, side) >= getattr(halo, side) for side in ("top", "bottom", "left", "right")
+        ):
+            return place
+        copy = self._new(node.type, halo)
+        self.pointwise("copy", "same", [place], copy)
+        return copy
+
+    def stage(self, name: str, spec: Any, items: int, **args: Argument) -> None:
+        self.stages.append(Stage(name, spec, args, items))
+
+    # --- in and out ---------------------------------------------------------------------------------------------------
+
+    def _enter(self, node: Node, index: int) -> None:
+        if self._is_planar(node):
+            self._enter_planar(node, index)
+            return
+        place = self.make(node)
+        channels, height, width = place.channels, place.height, place.width
+        self.stage(
+            "input", Move(whole=False), place.images * channels * height,
+            x=Outside(True, index), out=At(place.buffer, place.offset),
+            channel_from=longs(np.arange(channels) * height * width),
+            channel_to=longs([place.channel(c) for c in range(channels)]),
+            row_from=longs(np.arange(height) * width), column_from=longs(np.arange(width)),
+            channels=channels, height=height, width=width, x_image=channels * height * width,
+            out_image=place.image, out_row=place.row, out_step=self.lanes, value=0.0,
+        )  # fmt: skip
+        if channels % self.lanes:
+            self.clear_tail(place)
+
+    def _is_planar(self, node: Node) -> bool:
+        """Whether an input is read by planes: by convolutions of few channels, and by nothing else."""
+        users = self.users.get(node, [])
+        return (
+            isinstance(node.op, Input)
+            and node.type.rank == 4
+            and node.type.channels <= PLANAR
+            and bool(users)
+            and node not in self.graph.outputs
+            and all(isinstance(producer(u.op), Conv) and producer(u.op).groups == 1 for u in users)  # type: ignore[attr-defined]
+        )
+
+    def clear_tail(self, place: Place) -> None:
+        """Numbers, once, in the lanes beyond the last channel, which nothing else writes."""
+        place.buffer.is_cleared = True
+
+    def _enter_planar(self, node: Node, index: int) -> None:
+        halo = self._halo(node)
+        channels, height, width = node.type.channels, number(node.type.height), number(node.type.width)
+        place = new_place(number(node.type.batch), 1, height, width, 1, halo)
+        image = place.plane * channels
+        buffer = Buffer(image * place.images + 4 * self.lanes)
+        place = Place(
+            buffer, place.images, channels, height, width, 1, halo, place.offset, image, place.plane, place.row
+        )
+        self.places[node] = place
+        if not halo.is_none:
+            rows = np.full(height + halo.top + halo.bottom, -1)
+            rows[halo.top : halo.top + height] = np.arange(height) * width
+            columns = np.full(width + halo.left + halo.right, -1)
+            columns[halo.left : halo.left + width] = np.arange(width)
+        else:
+            rows, columns = np.arange(height) * width, np.arange(width)
+        self.stage(
+            "input", Move(whole=False), place.images * channels * len(rows),
+            x=Outside(True, index), out=At(buffer, 0),
+            channel_from=longs(np.arange(channels) * height * width),
+            channel_to=longs(np.arange(channels) * place.plane),
+            row_from=longs(rows), column_from=longs(columns), channels=channels, height=len(rows), width=len(columns),
+            x_image=channels * height * width, out_image=image, out_row=place.row, out_step=1, value=halo.value,
+        )  # fmt: skip
+
+    def _leave(self, node: Node, index: int) -> None:
+        place = self.places[node]
+        channels, height, width = place.channels, place.height, place.width
+        self.stage(
+            "output", Move(whole=False), place.images * channels * height,
+            x=At(place.buffer, place.offset), out=Outside(False, index),
+            channel_from=longs([place.channel(c) for c in range(channels)]),
+            channel_to=longs(np.arange(channels) * height * width),
+            row_from=longs(np.arange(height) * place.row), column_from=longs(np.arange(width) * place.lanes),
+            channels=channels, height=height, width=width, x_image=place.image,
+            out_image=channels * height * width, out_row=width, out_step=1, value=0.0,
+        )  # fmt: skip
+
+    # --- kernels that several operators share -------------------------------------------------------------------------
+
+    def pointwise(
+        self, name: str, kind: Any, operands: Sequence[Place | Table], out: Place, activation: Elementwise | None = None
+    ) -> None:
+        spec, parameters = activation_of(activation)
+        args: dict[str, Argument] = {}
+        for i, operand in enumerate(operands):
+            if isinstance(operand, Table):  # a number a channel
+                strides = (0, self.lanes, 0, 0)
+                args[f"x{i}"] = operand
+            else:
+                one = operand.height == operand.width == 1 and (out.height, out.width) != (1, 1)
+                strides = (operand.image, operand.plane, 0 if one else operand.row, 0 if one else self.lanes)
+                args[f"x{i}"] = At(operand.buffer, operand.offset)
+            args |= dict(zip((f"image{i}", f"plane{i}", f"row{i}", f"step{i}"), strides, strict=True))
+        self.stage(
+            name, Pointwise(kind, len(operands), spec), out.images * out.blocks * out.height,
+            out=At(out.buffer, out.offset), blocks=out.blocks, height=out.height, width=out.width,
+            out_image=out.image, out_plane=out.plane, out_row=out.row, **parameters, **args,
+        )  # fmt: skip
+
+    def per_channel(self, numbers: Array, beyond: float = 0.0) -> Table:
+        """A number a channel, filled up to whole vectors."""
+        count = len(numbers)
+        full = np.full(-(-count // self.lanes) * self.lanes, beyond)
+        full[:count] = numbers
+        return floats(full)
+
+    def move(
+        self, name: str, x: Place, out: Place, channels: Sequence[int], rows: Sequence[int], columns: Sequence[int],
+        *, first: int = 0, value: float = 0.0, at: int = 0, row_step: int = 1, column_step: int = 1,
+    ) -> None:  # fmt: skip
+        """Channel `first + i` of `out` is channel `channels[i]` of `x`; rows and columns likewise; -1 is `value`."""
+        lanes, count = self.lanes, len(channels)
+        whole = (
+            in_blocks(channels, lanes) and not first % lanes and (not count % lanes or first + count == out.channels)
+        )
+        picked = range(0, count, lanes) if whole else range(count)
+        self.stage(
+            name, Move(whole), out.images * len(picked) * len(rows),
+            x=At(x.buffer, x.offset), out=At(out.buffer, out.offset + at),
+            channel_from=longs([x.channel(channels[i]) if channels[i] >= 0 else -1 for i in picked]),
+            channel_to=longs([out.channel(first + i) for i in picked]),
+            row_from=longs([r * x.row if r >= 0 else -1 for r in rows]),
+            column_from=longs([c * lanes if c >= 0 else -1 for c in columns]),
+            channels=len(picked), height=len(rows), width=len(columns), x_image=x.image, out_image=out.image,
+            out_row=out.row * row_step, out_step=lanes * column_step, value=value,
+        )  # fmt: skip
+        if not whole:
+            self.clear_tail(out)
+
+    def pool(
+        self, name: str, kind: Any, x: Place, out: Place, ys: Sequence[tuple[int, int]], xs: Sequence[tuple[int, int]],
+        counts: tuple[Sequence[int], Sequence[int]], dilation: tuple[int, int] = (1, 1),
+    ) -> None:  # fmt: skip
+        """Windows that begin at `first` and have `count` cells inside the map, down and across."""
+        self.stage(
+            name, Pool(kind), out.images * out.blocks * out.height,
+            x=At(x.buffer, x.offset), out=At(out.buffer, out.offset),
+            y_first=longs([y for y, _ in ys]), y_count=longs([n for _, n in ys]),
+            x_first=longs([c for c, _ in xs]), x_count=longs([n for _, n in xs]),
+            y_scale=floats([1 / max(n, 1) for n in counts[0]]), x_scale=floats([1 / max(n, 1) for n in counts[1]]),
+            blocks=out.blocks, height=out.height, width=out.width, x_image=x.image, x_plane=x.plane, x_row=x.row,
+            y_step=x.row * dilation[0], x_step=self.lanes * dilation[1],
+            out_image=out.image, out_plane=out.plane, out_row=out.row,
+        )  # fmt: skip
+
+
+def in_blocks(channels: Sequence[int], lanes: int) -> bool:
+    """Whether channels come in whole vectors: each run of lanes is a vector of the source, or nothing."""
+    for i in range(0, len(channels), lanes):
+        run = channels[i : i + lanes]
+        if any(c >= 0 for c in run) and (run[0] % lanes or list(run) != list(range(run[0], run[0] + len(run)))):
+            return False
+    return True
+
+
+def number(dim: Any) -> int:
+    """A size that is known."""
+    assert isinstance(dim, int)
+    return dim
+
+
+def producer(op: Op) -> Op:
+    return op.producer if isinstance(op, Fused) else op
+
+
+def activation_behind(op: Op) -> Elementwise | None:
+    return op.activation if isinstance(op, Fused) else None
+
+
+def activation_of(op: Elementwise | None) -> tuple[Any, dict[str, float]]:
+    """The kernel's name of an activation, and its two numbers."""
+    match op:
+        case None:
+            return "clamp", {"low": -math.inf, "high": math.inf}
+        case Relu():
+            return "clamp", {"low": 0.0, "high": math.inf}
+        case Relu6():
+            return "clamp", {"low": 0.0, "high": 6.0}
+        case LeakyRelu():
+            return "leaky_relu", {"low": op.slope, "high": 0.0}
+    return op.name, {"low": 0.0, "high": 0.0}
+
+
+@lower.register
+def _(op: Fused, node: Node, to: Lowering) -> None:
+    lower(op.producer, node, to)

@@ -1,0 +1,69 @@
+"""What a plan consists of: kernels with their arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnlang.backends.numba_cpu.plan.places import Buffer
+
+Array: TypeAlias = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class At:
+    """A float in the arena."""
+
+    buffer: Buffer
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Constant numbers: packed weights, offsets."""
+
+    array: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """An array of the caller's: input or output number `index`."""
+
+    is_input: bool
+    index: int
+
+
+Argument: TypeAlias = int | float | At | Table | Outside | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """One kernel, on `items` items of work.
+
+    Attributes
+    ----------
+    name
+        What the file calls the step.
+    spec
+        The kernel.
+    args
+        Its arguments by its own names; `out` is where it writes, and all stages that write to one buffer write to
+        different cells of it.
+    """
+
+    name: str
+    spec: Any
+    args: Mapping[str, Argument]
+    items: int
+
+
+def longs(values: Sequence[int] | Array) -> Table:
+    return Table(np.ascontiguousarray(values, dtype=np.int64))
+
+
+def floats(values: Any) -> Table:
+    return Table(np.ascontiguousarray(values, dtype=np.float32))

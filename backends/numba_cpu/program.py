@@ -1,0 +1,96 @@
+"""One plan of a net as a table in memory, with the arena that it runs in."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from cnnlang.backends.numba_cpu.code import RUN, Code
+from cnnlang.backends.numba_cpu.driver import WORDS
+from cnnlang.backends.numba_cpu.plan import plan
+from cnnlang.backends.numba_cpu.plan.memory import LINE, assign, meetings
+from cnnlang.backends.numba_cpu.plan.stages import Array, At, Outside, Table
+from cnnlang.backends.numba_cpu.workers import run_together
+from cnnlang.errors import UsageError
+from cnnlang.ir import Graph, Node
+
+SMALL = 4_000_000  # multiply-accumulates for a thread: fewer are done sooner than threads are woken
+
+
+class Program:
+    """A net for inputs of one shape.
+
+    Parameters
+    ----------
+    graph
+        Optimised, with sizes bound.
+    constants
+        The value of each weight-like node, float32.
+    code
+        The kernels of the machine.
+    threads
+        How many threads may run it.
+
+    Raises
+    ------
+    UsageError
+        There is not enough memory.
+    """
+
+    def __init__(self, graph: Graph, constants: Mapping[Node, Array], code: Code, threads: int) -> None:
+        self.stages = plan(graph, code.machine, constants)
+        floats = assign(self.stages) + 2 * LINE
+        try:
+            self._arena = np.zeros(floats, np.float32)
+        except MemoryError:
+            msg = f"{graph.name} needs {4 * floats / 2**30:,.1f} GiB of memory for its values at this size of input"
+            raise UsageError(msg) from None
+        macs = sum(int(str(node.macs)) for node in graph.nodes)
+        self._threads = max(1, min(threads, macs // SMALL))
+        self._shapes = [tuple(int(str(d)) for d in node.type.shape) for node in graph.outputs]
+        self._outside: list[tuple[Outside, Array]] = []
+        self._words: list[Array] = []  # what the table points to
+        self._counter = np.zeros(LINE, np.int64)
+        self._lock = threading.Lock()
+        kernels = code.load([RUN, *(stage.spec for stage in self.stages)])
+        self._run = kernels[RUN].address
+        self._table = np.zeros((len(self.stages) + 1, WORDS), np.int64)
+        base = self._arena.ctypes.data
+        base += -base % (4 * LINE)
+        for row, stage, meets in zip(self._table, self.stages, meetings(self.stages), strict=False):
+            kernel = kernels[stage.spec]
+            words = np.zeros(len(kernel.arguments), np.int64)
+            for k, name in enumerate(kernel.arguments):
+                match stage.args[name]:
+                    case At(buffer=buffer, offset=offset):
+                        words[k] = base + 4 * (buffer.offset + offset)
+                    case Table(array=array):
+                        words[k] = array.ctypes.data
+                    case Outside() as outside:
+                        self._outside.append((outside, words[k : k + 1]))
+                    case float(number):
+                        words[k : k + 1].view(np.float32)[0] = number
+                    case None:
+                        pass
+                    case number:
+                        words[k] = number
+            self._words.append(words)
+            row[:] = kernel.address, words.ctypes.data, stage.items, meets
+        self._table[-1] = 0, 0, 0, 1  # nobody is ready before all are
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the arena."""
+        return int(self._arena.nbytes)
+
+    def __call__(self, inputs: Sequence[Array]) -> list[Array]:
+        """The outputs; inputs are float32, in the order of memory that their shape says."""
+        outputs = [np.empty(shape, np.float32) for shape in self._shapes]
+        with self._lock:
+            for outside, word in self._outside:
+                word[0] = (inputs if outside.is_input else outputs)[outside.index].ctypes.data
+            self._counter[0] = 0
+            run_together(self._run, self._table, self._counter, self._threads)
+        return outputs
