@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +16,13 @@ from cnnlang.interpret import bind_sizes
 from cnnlang.ir import Node
 from cnnlang.ops.base import Input
 from cnnlang.signature import is_int
+from cnnlang.system import processors
 from cnnlang.weights import check_weights, expected_shapes, initialise, load_weights, save_weights
 
 if TYPE_CHECKING:
     from cnnlang.program import Program
 
 Array = NDArray[np.float32]
-
-_running = threading.Lock()  # not every threading layer of Numba may be entered twice at once
 
 
 class Model:
@@ -41,7 +38,7 @@ class Model:
     seed
         Where weights begin, if none are given.
     threads
-        How many threads run the kernels, in calls of this model alone; None for as many as Numba has.
+        How many threads run it; None for as many as there are processors.
 
     Raises
     ------
@@ -66,16 +63,13 @@ class Model:
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        from cnnlang.backends.numba_source import emit
-        from cnnlang.cache import load_module
+        from cnnlang.backends.numba_cpu import Engine
 
         self._graph = program.graph
         self._weights = weights_for(program, weights, seed)
         for array in self._weights.values():
             array.flags.writeable = False  # the kernels have copies of their own, which would not follow
-        self._threads = _checked_threads(threads)
-        self._module = load_module(emit(program))
-        self._prepared = self._module.prepare(self._weights)
+        self._engine = Engine(program.graph, self._weights, _checked_threads(threads))
         self._fitting: set[tuple[tuple[int, ...], ...]] = set()
 
     @property
@@ -118,9 +112,8 @@ class Model:
         if shapes not in self._fitting:
             self._check(shapes)
             self._fitting.add(shapes)
-        with _running, _threads(self._threads):
-            result: Array | tuple[Array, ...] = self._module.forward(*arrays, self._prepared)
-        return result
+        results = self._engine(arrays)
+        return results[0] if len(results) == 1 else results
 
     def _check(self, shapes: tuple[tuple[int, ...], ...]) -> None:
         try:
@@ -171,7 +164,7 @@ def _real(node: Node, x: Any) -> Array:
         msg = f"input `{label}` must be real numbers, and is {array.dtype}"
         raise InputError(msg)
     with np.errstate(over="ignore"):
-        return array.astype(np.float32, copy=False)
+        return np.ascontiguousarray(array, dtype=np.float32)
 
 
 def _what_fits(node: Node, shape: tuple[int, ...]) -> str | None:
@@ -204,29 +197,11 @@ def _nearest(dim: Dim, size: int) -> list[int]:
     return []
 
 
-def _checked_threads(threads: int | None) -> int | None:
+def _checked_threads(threads: int | None) -> int:
+    most = processors()
     if threads is None:
-        return None
-    import numba
-
-    most = vars(numba.config)["NUMBA_NUM_THREADS"]
+        return most
     if not is_int(threads) or not 1 <= threads <= most:
         msg = f"threads must be from 1 to {most} here, not {threads!r}"
         raise UsageError(msg)
     return threads
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """So many threads of Numba, and then as many as before."""
-    if count is None:
-        yield
-        return
-    import numba
-
-    before = numba.get_num_threads()
-    numba.set_num_threads(count)
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)

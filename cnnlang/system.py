@@ -1,4 +1,4 @@
-"""What differs from one operating system to the next: where a user's cache is, and who else can write there."""
+"""What differs from one system to the next: where a user's cache is, who else can write there, and the processors."""
 
 from __future__ import annotations
 
@@ -36,6 +36,13 @@ def cache_folder() -> Path:
         msg = f"the cache folder {folder} {fault}; set {VARIABLE} to a folder of your own"
         raise UsageError(msg)
     return _temporary_folder()
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def user_cache() -> Path:

@@ -98,6 +98,7 @@ def _constants(graph: Graph, weights: Mapping[str, Array]) -> dict[Node, Array]:
     wide: dict[Node, Array] = {}  # what others are computed of, in float64
     found: dict[Node, Array] = {}
     read = {n for node in graph.nodes if node.op.is_weight for n in node.inputs}
+    used = {n for node in graph.nodes if not node.op.is_weight for n in node.inputs}
     for node in graph.nodes:
         if not node.op.is_weight:
             continue
@@ -107,6 +108,6 @@ def _constants(graph: Graph, weights: Mapping[str, Array]) -> dict[Node, Array]:
             value = node.op.reference(*(wide[n] for n in node.inputs))
         if node in read:
             wide[node] = value.astype(np.float64)
-        else:
+        if node in used:
             found[node] = value.astype(np.float32, copy=False)
     return found

@@ -20,6 +20,8 @@ from cnnlang.backends.numba_cpu.kernels.window import Pool
 from cnnlang.backends.numba_cpu.machine import Machine
 from cnnlang.backends.numba_cpu.plan.places import Buffer, Halo, Place, new_place
 from cnnlang.backends.numba_cpu.plan.stages import Argument, Array, At, Outside, Stage, Table, floats, longs
+from cnnlang.diagnostics import Diagnostic
+from cnnlang.errors import FindingsError
 from cnnlang.ir import Graph, Node, TensorType
 from cnnlang.ops.base import Input, Op
 from cnnlang.ops.conv import Conv
@@ -111,12 +113,26 @@ class Lowering:
     # --- places -------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
+        """Add all stages.
+
+        Raises
+        ------
+        FindingsError
+            E0401 for every operator without a rule.
+        """
+        missing: list[Diagnostic] = []
         for i, node in enumerate(self.graph.inputs):
             self._enter(node, i)
         for node in self.graph.nodes:
             if node.op.is_weight or isinstance(node.op, Input) or node in self.taken:
                 continue
-            lower(node.op, node, self)
+            try:
+                lower(node.op, node, self)
+            except NoRule:
+                missing.append(Diagnostic("E0401", f"the engine has nothing for `{node.op.name}`", node.span))
+                self.make(node)  # so that what follows can be looked at
+        if missing:
+            raise FindingsError(missing)
         for i, node in enumerate(self.graph.outputs):
             self._leave(node, i)
 
@@ -144,7 +160,7 @@ class Lowering:
             node = stack.pop()
             for user in self.users.get(node, []):
                 if user.inputs[0] is node:
-                    halo = halo.with_(halo_of(producer(user.op), node.type, user.type)) or halo  # else it is copied
+                    halo = halo.joined(halo_of(producer(user.op), node.type, user.type)) or halo  # else it is copied
             if isinstance(node.op, Concat):
                 stack.extend(v for v in node.inputs if v in self.parts and self.parts[v][0] is node)
         return halo
@@ -173,7 +189,7 @@ class Lowering:
                         around.append((start + y * row + (halo.left + place.width) * self.lanes, cells * self.lanes))
             if halo.bottom:
                 around.append((start + (halo.top + place.height) * row, halo.bottom * row))
-        args = {
+        args: dict[str, Argument] = {
             "out": At(place.buffer, 0), "runs": longs(np.array(around).reshape(-1)), "images": place.images,
             "out_image": place.image, "value": halo.value,
         }  # fmt: skip

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from cnnlang.backends.numba_cpu.kernels.move import Move
@@ -59,11 +57,20 @@ def _(op: Flatten, node: Node, to: Lowering) -> None:
 def _(op: Pad, node: Node, to: Lowering) -> None:
     x, out = to.of(node.inputs[0]), to.make(node)
     top, bottom, left, right = op.amount
-    mode = {"constant": "constant", "reflect": "reflect", "edge": "edge"}[op.mode]
-    options: Any = {"constant_values": -1} if mode == "constant" else {}
-    rows = np.pad(np.arange(x.height), (top, bottom), mode=mode, **options)
-    columns = np.pad(np.arange(x.width), (left, right), mode=mode, **options)
-    to.move(node.name, x, out, range(x.channels), rows.tolist(), columns.tolist(), value=op.value)
+    rows, columns = _around(x.height, top, bottom, op.mode), _around(x.width, left, right, op.mode)
+    to.move(node.name, x, out, range(x.channels), rows, columns, value=op.value)
+
+
+def _around(size: int, before: int, after: int, mode: str) -> list[int]:
+    """Which cell stands at each place from `before` cells ahead of the first to `after` behind the last."""
+    places = range(-before, size + after)
+    match mode:
+        case "edge":
+            return [min(max(i, 0), size - 1) for i in places]
+        case "reflect":
+            return [size - 1 - abs(size - 1 - abs(i)) for i in places]
+        case _:
+            return [i if 0 <= i < size else -1 for i in places]
 
 
 @lower.register

@@ -34,16 +34,12 @@ class Halo:
     def is_none(self) -> bool:
         return not (self.top or self.bottom or self.left or self.right)
 
-    def with_(self, other: Halo) -> Halo | None:
+    def joined(self, other: Halo) -> Halo | None:
         """Room for both; None where they hold different numbers."""
         if self.is_none or other.is_none or self.value == other.value:
             value = other.value if self.is_none else self.value
-            sides = zip(
-                (self.top, self.bottom, self.left, self.right),
-                (other.top, other.bottom, other.left, other.right),
-                strict=True,
-            )
-            return Halo(*(max(pair) for pair in sides), value)
+            top, bottom = max(self.top, other.top), max(self.bottom, other.bottom)
+            return Halo(top, bottom, max(self.left, other.left), max(self.right, other.right), value)
         return None
 
 
