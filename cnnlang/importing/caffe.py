@@ -167,6 +167,10 @@ INPUTS = (
 )
 
 
+def _is_picture(value: Value) -> bool:
+    return value.rank == 4 and value.shape is not None and value.shape[0] == 3
+
+
 def _finish(made: _Built, layers: list[Layer], name: str) -> None:
     """The graph: its outputs are the blobs that no layer reads."""
     net = made.net
@@ -192,7 +196,7 @@ def _finish(made: _Built, layers: list[Layer], name: str) -> None:
     lost = [label for label in net.inputs if label not in inputs]
     if lost:
         net.note(f"left out, for nothing depends on it: input {', '.join(map(shown, lost))}")
-    if not net.metadata and any(value.shape and value.shape[0] == 3 for value in net.inputs.values()):
+    if not net.metadata and any(_is_picture(net.inputs[label]) for label in inputs):
         net.note(PREPARED)
     made.labels = set(inputs)
     names = tuple(nodes) if len(nodes) > 1 else ("output",)

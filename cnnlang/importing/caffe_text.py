@@ -18,7 +18,7 @@ from cnnlang.importing.texts import BAD_CHARACTERS, beyond, damaged, shown
 from cnnlang.source import Source, Span
 
 MAX_DEPTH = 50
-MAX_FIELDS = 500_000
+MAX_FIELDS = 100_000
 TOKEN = re.compile(
     r"(?P<blank>[ \t\n\v\f]+|\#[^\n]*)"
     r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*)"
