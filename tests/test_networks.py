@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,12 +17,13 @@ from cnnlang.program import Program
 from cnnlang.render import render_full
 from cnnlang.source import Source
 from cnnlang.syntax import format_source, parse
+from cnnlang.verify import WAYS
 from tests.helpers import assert_close, is_steady, random_inputs, random_weights, run_numba
-from tests.run_torch import run_torch
 from tests.strategies import SIZES, networks
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 PER_OPERATOR = 5 if settings().max_examples <= 100 else settings().max_examples // 20
+OTHERS = ["torch", "onnx"]  # compiling for the CPU takes seconds a network
 
 
 def checked(text: str) -> Program:
@@ -32,7 +34,7 @@ def checked(text: str) -> Program:
 
 @pytest.mark.parametrize("must", sorted(OPERATORS))
 def test_targets_agree_with_the_reference(must: str) -> None:
-    """Networks with each operator, batches 1 and 3, through the Numba source and the executed PyTorch source."""
+    """Networks with each operator, batches 1 and 3, through every target; the Numba source as plain Python."""
     seen = 0
 
     @settings(max_examples=PER_OPERATOR, deadline=None, suppress_health_check=SLOW)
@@ -42,14 +44,15 @@ def test_targets_agree_with_the_reference(must: str) -> None:
         program = checked(text)
         sizes = {"H": SIZES["H"], "W": SIZES["W"]}
         weights = random_weights(program.graph)
+        runners = [partial(run_numba, program, weights), *(WAYS[t].make(program, weights) for t in OTHERS)]
         for batch in (1, 3):
             inputs = random_inputs(program.graph, {"N": batch, **sizes})  # type: ignore[arg-type]
             reference = interpret(program.graph, weights, *inputs)
             finite = all(np.isfinite(r).all() for r in reference)
             assume(finite and all(np.ptp(r) > 1e-6 for r in reference))  # a constant tells nothing
             assume(is_steady(program.graph, weights, inputs, reference))
-            for run in (run_numba, run_torch):
-                for actual, expected in zip(run(program, weights, *inputs), reference, strict=True):
+            for run in runners:
+                for actual, expected in zip(run(*inputs), reference, strict=True):
                     assert_close(actual, expected)
         seen += any(node.op.name == must for node in program.graph.nodes)
 
