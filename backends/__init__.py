@@ -48,6 +48,7 @@ class Target:
 
 TARGETS = {
     "torch": Target("cnnlang.backends.torch_source", "a PyTorch module"),
+    "keras": Target("cnnlang.backends.keras_source", "a Keras 3 model"),
     "numba": Target("cnnlang.backends.numba_source", "a module of NumPy and Numba"),
     "onnx": Target("cnnlang.backends.onnx", "an ONNX model", is_model=True),
     "graph": Target("cnnlang.backends.graph_text", "the typed graph as text"),

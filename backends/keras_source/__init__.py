@@ -3,3 +3,10 @@
 Tensors are channels-last. A layer with weights is called by its path with `-` for `.` (`layer1-0-conv1`): Keras on
 PyTorch refuses a dot in a layer's name, and no path has a `-`, so that each can be told from the other.
 """
+
+from __future__ import annotations
+
+from cnnlang.backends.keras_source.emit import emit
+from cnnlang.backends.keras_source.refusals import LIMITS, refusals
+
+__all__ = ["LIMITS", "emit", "refusals"]

@@ -4,7 +4,7 @@ A rule gets the operator's place of use and answers the pieces that stand there 
 padding of its own where Keras has none for it. The rules stand by family in `rules_*`.
 
 Tensors are channels-last: `[N, H, W, C]` or `[N, C]`. The emitted file imports `keras`, `from keras import layers` and
-`from keras import ops` where the text says so; `helpers` are functions and layer classes of `templates/{name}.py.jinja`,
+`from keras import ops` where the text says so; `helpers` are functions and layer classes of `templates/NAME.py.jinja`,
 which a rule asks for with `use.helpers.add(name)` and calls by that name.
 
 Weights. A layer with weights is called by its path, which the emitter adds (`name=`). The emitted `load_weights` reads

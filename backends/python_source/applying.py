@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
-from cnnlang.backends.python_source.build import text
 from cnnlang.backends.python_source.code import Argument, Call, Code, Lit, Local, Value
 from cnnlang.backends.python_source.evaluate import names
 from cnnlang.backends.python_source.expressions import Expressions
-from cnnlang.backends.python_source.records import body_nodes, same
+from cnnlang.backends.python_source.records import same
 from cnnlang.backends.python_source.rules import NoRule
 from cnnlang.backends.python_source.rules import channels as channels_after
 from cnnlang.backends.python_source.steps import (
@@ -24,18 +25,15 @@ from cnnlang.backends.python_source.steps import (
     Val,
 )
 from cnnlang.backends.python_source.use import Use
-from cnnlang.backends.python_source.values import AXES, Scope, replaced
-from cnnlang.ops.base import Weight
+from cnnlang.backends.python_source.values import AXES, Scope, SharedName, replaced
 from cnnlang.program import Applied, Layer
 from cnnlang.syntax import tree
 
 
-class Reshaped(Exception):
-    """A shared value is another module here than where it was first applied."""
-
-
 class Applying(Expressions):
     """Lowers what owns weights, and the functions between."""
+
+    measured: ClassVar[frozenset[str]] = frozenset()  # the sources of parameters that a definition finds out by itself
 
     def _layer(self, rows: Sequence[Row], traces: Sequence[Layer], scope: Scope, flow: Val, steps: list[Step]) -> Val:
         nodes = [t.node for t in traces]
@@ -44,14 +42,13 @@ class Applying(Expressions):
             raise Differs
         call = traces[0].step.action
         assert isinstance(call, tree.Call)
-        is_shared = call.name.name in scope.shared
-        if is_shared:
-            shared = scope.shared[call.name.name]
+        shared = scope.shared.get(call.name.name)
+        if shared is not None:
             call, scope = shared.statement.call, shared.scope
         slots = [f.name for f in ops[0].fields()]
         arguments = {(a.name.name if a.name else slots[i]): a.value for i, a in enumerate(call.arguments)}
         paths = self._weight_paths(rows, nodes)
-        use = Use(self, scope, rows, ops, flow, arguments, is_weighted=paths is not None, is_shared=is_shared)
+        use = Use(self, scope, rows, ops, flow, arguments, is_weighted=paths is not None, is_shared=shared is not None)
         try:
             made = self.compiler.pieces(ops[0], use)
         except NoRule:
@@ -76,58 +73,22 @@ class Applying(Expressions):
                 activation=piece.activation,
             )
             if piece.weighted and paths is not None:
-                step.paths = paths
-                step.again = self._again(rows, paths, Lit(None))  # its weights have one shape
-                step.naming = self._naming(traces[0].step, rows, paths, scope)
+                self.own(step, traces[0].step, paths, scope, shared)
             steps.append(step)
             flow = after
         return flow
 
-    def _naming(self, step: tree.Step, rows: Sequence[Row], paths: PerRow[Path], scope: Scope) -> Code | None:
-        """A label that the file computes, in Python, where it is the whole path in every row."""
-        if not isinstance(step.label, tree.Template) or step.times is not None:
-            return None
-        try:
-            parts = tuple(Lit(p) if isinstance(p, str) else self.translate(p, scope) for p in step.label.parts)
-        except Differs:
-            return None
-        made = text(parts)
-        whole = [(v,) for v in self.values(made, rows)]
-        return made if not isinstance(made, Lit) and whole == paths.of(rows) else None
+    @abstractmethod
+    def own(
+        self, step: Apply, written: tree.Step, paths: PerRow[Path], scope: Scope, shared: SharedName | None
+    ) -> None:
+        """Note where the module of a step with weights stands."""
 
-    def _again(self, rows: Sequence[Row], paths: PerRow[Path], made: Code) -> bool:
-        """Whether a module is there already, in all rows or in none of them.
-
-        Raises
-        ------
-        Reshaped
-            It is there, and was constructed otherwise.
-        """
-        seen = set()
-        for row in rows:
-            path, place = paths[row], row
-            how = self._signature(made, row)
-            first = self.constructed.get(place, {}).get(path)
-            while first is None and place.parent is not None and place.parent.base == row.base:
-                place = place.parent
-                first = self.constructed.get(place, {}).get(path)
-            if first not in (None, how):
-                raise Reshaped
-            seen.add(first is not None)
-            self.constructed.setdefault(row, {})[path] = how
-            if row.parent is not None and row.parent.base == row.base:
-                uses = self.constructed.setdefault(row.parent, {})
-                if path in uses and first is None:
-                    raise Differs  # two turns of a loop share it
-                uses[path] = how
-        if len(seen) > 1:
-            raise Differs
-        return seen.pop()
-
-    def _signature(self, made: Code, row: Row) -> str:
-        """What a constructor is called with in one row."""
-        values = [self.values(a.value, [row])[0] for a in made.arguments] if isinstance(made, Call) else []
-        return f"{made.function if isinstance(made, Call) else made} {values!r}"
+    @abstractmethod
+    def own_block(
+        self, step: Apply, info: Definition, traces: Sequence[Applied], scope: Scope, shared: SharedName | None
+    ) -> None:
+        """Note where the module of a block stands, whose paths and construction the step has."""
 
     def _applied(
         self, rows: Sequence[Row], traces: Sequence[Applied], scope: Scope, flow: Val, steps: list[Step]
@@ -138,8 +99,8 @@ class Applying(Expressions):
         info = infos.pop()
         call = traces[0].step.action
         assert isinstance(call, tree.Call)
-        if call.name.name in scope.shared:
-            shared = scope.shared[call.name.name]
+        shared = scope.shared.get(call.name.name)
+        if shared is not None:
             call, scope = shared.statement.call, shared.scope
         definition = traces[0].scope.definition
         assert definition is not None
@@ -153,27 +114,12 @@ class Applying(Expressions):
         output = self.value(rows, [t.output for t in traces], replaced(info.channels, said))
         inputs = tuple(v for v, is_read in zip((flow, *tensors), info.reads, strict=True) if is_read)
         step = Apply(inputs, output, rows, paths, (Module(info.name, made),), scope=tuple(self.containers))
-        try:
-            step.again = self._again(rows, paths, made)
-        except Reshaped:
-            self._must_be_bare(rows, traces)
-            called = traces[0].scope.name.rpartition(".")[2]
-            step.paths, step.label, step.modules = None, called, (Module(called, made),)
-        else:
-            step.naming = self._naming(traces[0].step, rows, paths, scope)
+        self.own_block(step, info, traces, scope, shared)
         step.extra = tuple(Val(PerRow({}), None, name=f"aux{i + 1}") for i in range(info.heads))
         if not step.again:
             self.heads += step.extra
         steps.append(step)
         return output
-
-    def _must_be_bare(self, rows: Sequence[Row], traces: Sequence[Applied]) -> None:
-        """A shared value that is another module at this place: right without weights, else beyond PyTorch."""
-        if not any(isinstance(n.op, Weight) for t in traces for n in body_nodes(t.body)):
-            return
-        if len(rows) > 1:
-            raise Differs
-        raise self.compiler.unshareable(traces[0])
 
     def _tensor(self, expr: tree.Expr, scope: Scope) -> Val:
         val = scope.entry if isinstance(expr, tree.In) else scope.values.get(getattr(expr, "name", ""))
@@ -197,6 +143,8 @@ class Applying(Expressions):
         listed: list[Argument] = []
         by_name = False
         for parameter in info.parameters:
+            if parameter.source == "name":
+                continue
             try:
                 made = self._argument(parameter, rows, traces, arguments, bound, said, scope)
             except Differs:
@@ -204,7 +152,7 @@ class Applying(Expressions):
                     raise
                 continue
             said[parameter.name] = made
-            if not parameter.kept:
+            if not parameter.kept or parameter.source in self.measured:
                 continue
             if parameter.source == "parameter":
                 by_name = by_name or parameter.of in keywords

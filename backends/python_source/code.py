@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol, TypeAlias
@@ -191,14 +192,36 @@ class Attribute(Code):
 
 @dataclass(frozen=True, eq=False)
 class Items(Code):
-    """A list or a tuple."""
+    """A list, a tuple or a dictionary."""
 
-    open: str  # `[` or `(`
+    open: str  # `[`, `(` or `{`
     items: tuple[Code, ...]
 
     def __str__(self) -> str:
         comma = "," if self.open == "(" and len(self.items) == 1 else ""
         return f"{self.open}{', '.join(map(str, self.items))}{comma}{closing(self.open)}"
+
+
+class Bare(Items):
+    """A tuple without parentheses; too long a one is written with them."""
+
+    def __init__(self, parts: tuple[Code, ...]) -> None:
+        super().__init__("(", parts)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.items))
+
+
+@dataclass(frozen=True, eq=False)
+class Entry(Code):
+    """`key: value`, in the braces of a dictionary (`Items` that open with one)."""
+
+    level: ClassVar[int] = -1
+    key: Code
+    value: Code
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.value}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,7 +247,12 @@ class Call(Code):
     arguments: tuple[Argument, ...]
 
     def __str__(self) -> str:
-        return f"{self.function.within(ATOM)}({', '.join(map(str, self.arguments))})"
+        return f"{self.function.within(ATOM)}{self.applied}"
+
+    @property
+    def applied(self) -> str:
+        """The arguments in their parentheses."""
+        return f"({', '.join(map(str, self.arguments))})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,6 +305,8 @@ def literal(value: Value) -> str:
             return f"[{', '.join(map(literal, value))}]"
         case tuple():
             return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
+        case float():
+            return re.sub(r"e([+-]?)0(?=\d)", r"e\1", repr(value))  # 1e-5, as people write it
     return repr(value)
 
 

@@ -57,6 +57,8 @@ class Compiler(ABC, Generic[M]):
     ----------
     made
         What is written so far; the net's own is the last.
+    permuted
+        Flattenings that must put the channels first, where they are last.
     helpers
         The names of the helper definitions that are needed.
     taken
@@ -70,6 +72,7 @@ class Compiler(ABC, Generic[M]):
         self.program = program
         self.helpers: set[str] = set()
         self.made: list[M] = []
+        self.permuted: frozenset[Op] = frozenset()
         self.taken: set[str] = set(taken)
         self.infos: dict[str, Definition] = {}
 
@@ -110,10 +113,10 @@ class Compiler(ABC, Generic[M]):
     def inexpressible(self, node: Node) -> FindingsError:
         return FindingsError([inexpressible(self.target, node)])
 
-    def unshareable(self, applied: Applied) -> FindingsError:
-        message = f"the target `{self.target}` cannot share `{applied.scope.name}`: here it would be another module"
+    def unshareable(self, name: str, step: tree.Step) -> FindingsError:
+        message = f"the target `{self.target}` cannot share `{name}`: here it would be another one"
         help = Help("let what is shared not depend on the shape of what enters, or define it twice")
-        return FindingsError([Diagnostic("E0401", message, applied.step.span, help=(help,))])
+        return FindingsError([Diagnostic("E0401", message, step.span, help=(help,))])
 
     # --- blocks -------------------------------------------------------------------------------------------------------
 
@@ -272,10 +275,14 @@ class Compiler(ABC, Generic[M]):
 
     # --- the net ------------------------------------------------------------------------------------------------------
 
+    def orders(self) -> Iterator[bool]:
+        """Whether loops are written out, in the order in which that is tried."""
+        yield from (False, True)
+
     def _net(self, name: str) -> None:
         arguments = self.program.arguments
         free_names = {n for n, v in arguments.items() if isinstance(v, int | float) and not isinstance(v, bool)}
-        for unrolled in (False, True):
+        for unrolled in self.orders():
             kept = self.snapshot()
             while True:
                 try:

@@ -12,6 +12,7 @@ from cnnlang import analysis
 from cnnlang.backends.python_source.code import Code, Items, Lit, Local
 from cnnlang.backends.python_source.layout import WIDTH, fits, statement
 from cnnlang.backends.python_source.names import free, variable
+from cnnlang.backends.python_source.shapes import listed
 from cnnlang.program import InputInfo, Program
 
 KEYS = ("scale", "mean", "std", "color", "resize", "crop", "invert")
@@ -37,10 +38,12 @@ def template(package: str, name: str) -> Template:
 # --- the docstring ----------------------------------------------------------------------------------------------------
 
 
-def docstring(program: Program) -> str:
+def docstring(program: Program, *, channels_last: bool = False) -> str:
     graph = program.graph
-    entering = ", ".join(str(n.type) for n in graph.inputs)
-    leaving = ", ".join(str(n.type) for n in graph.outputs)
+    entering, leaving = (
+        ", ".join(listed(map(str, n.type.shape), channels_last=channels_last) for n in nodes)
+        for nodes in (graph.inputs, graph.outputs)
+    )
     count = analysis.params(graph)
     summary = f"{program.name}: {entering} to {leaving}, {count:,} parameter{'' if count == 1 else 's'}."
     lines = [_safe(line) for line in textwrap.wrap(summary, WIDTH - 6, break_long_words=False)]

@@ -21,12 +21,14 @@ from cnnlang.backends.python_source.code import (
     Group,
     Items,
     Lit,
+    Local,
     Ternary,
     closing,
 )
 
 WIDTH = 88
 STEP = "    "
+SHORT = 40  # columns
 
 
 def columns(text: str) -> int:
@@ -132,19 +134,33 @@ def _laid(head: str, made: Code, tail: str, indent: str, *, bracketed: bool) -> 
             return _laid(head, Items(open, tuple(map(Lit, value))), tail, indent, bracketed=bracketed)
         case Argument():
             return _argument(made, tail, indent)
+        case Call(function=Call(function=function, arguments=[_, *_] as arguments), arguments=applied) if all(
+            map(_is_short, applied)
+        ):  # a layer is broken in its construction, not in what it is applied to
+            end = f"){made.applied}{tail}"
+            return [f"{head}{function.within(9)}(", *_arguments(arguments, indent + STEP), f"{indent}{end}"]
         case Call(function=function, arguments=arguments) if arguments:
             open = f"{head}{function.within(9)}("
             return [open, *_arguments(arguments, indent + STEP), f"{indent}){tail}"]
         case Items(open=open, items=items) if items:
             inner = indent + STEP
             comma = "," if len(items) > 1 or open == "(" else ""
-            lines = [line for item in items for line in _laid(inner, item, comma, inner, bracketed=True)]
+            lines = []
+            for item in items:
+                comment = item.comment if isinstance(item, Argument) else ""
+                lines += commented(_laid(inner, item, comma, inner, bracketed=True), comment, inner)
             return [head + open, *lines, f"{indent}{closing(open)}{tail}"]
         case Group(inner=inside):
             return _in_parentheses(head, inside, tail, indent)
     if bracketed:
         return _split(head, made, tail, indent)
     return _in_parentheses(head, made, tail, indent)
+
+
+def _is_short(argument: Argument) -> bool:
+    """A name, or a list of some."""
+    made = argument.value
+    return isinstance(made, Local) or (isinstance(made, Items) and len(str(made)) < SHORT)
 
 
 def _in_parentheses(head: str, made: Code, tail: str, indent: str) -> list[str]:

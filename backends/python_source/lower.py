@@ -102,7 +102,7 @@ class Lowering(Deciding):
                 self._bound(rows, traces, scope, steps)  # type: ignore[arg-type]
                 return flow
             case SharedMade(statement=statement):
-                scope.shared[statement.name.name] = SharedName(statement, scope.copy())
+                self.share(statement, scope, rows, steps)
                 return flow
             case OutputMade():
                 return self._output(rows, traces, scope, flow, steps)  # type: ignore[arg-type]
@@ -110,6 +110,10 @@ class Lowering(Deciding):
                 self._head(rows, traces, scope, flow, steps)  # type: ignore[arg-type]
                 return flow
         raise AssertionError(traces[0])
+
+    def share(self, statement: tree.Shared, scope: Scope, rows: Sequence[Row], steps: list[Step]) -> None:
+        """`shared name = ...`."""
+        scope.shared[statement.name.name] = SharedName(statement, scope.copy())
 
     def _merged(
         self, rows: Sequence[Row], traces: Sequence[Merged], scope: Scope, flow: Val | None, steps: list[Step]

@@ -24,13 +24,16 @@ class Places:
         The steps.
     describe
         A value's shape, as a comment.
+    fixed
+        Other names in sight, which no variable takes.
     """
 
     reserved: ClassVar[frozenset[str]] = frozenset()  # names that the emitted file uses for itself
 
-    def __init__(self, lowered: Lowered, describe: Callable[[Val], str]) -> None:
+    def __init__(self, lowered: Lowered, describe: Callable[[Val], str], fixed: frozenset[str] = frozenset()) -> None:
         self.lowered = lowered
         self.describe = describe
+        self.fixed = fixed
         self.lines: Block = []
         self.depth = 2
         self.place: dict[Val, Code] = {}
@@ -46,7 +49,7 @@ class Places:
     def _name_values(self) -> None:
         """Names that the file gives, each for one variable (two sides of an `if` share one)."""
         by_name: dict[str, str] = {}
-        taken: set[str] = set()
+        taken: set[str] = set(self.fixed)
         for entry in self.lowered.entries:
             name = variable(entry.name or "x", taken, self.reserved)
             by_name[entry.name or "x"] = name
@@ -101,7 +104,7 @@ class Places:
 
     def busy(self, but: Val | None = None) -> set[str]:
         """The variables that something still reads (other than a value that is about to get one)."""
-        found: set[str] = set(self.indices.values())
+        found: set[str] = {*self.fixed, *self.indices.values()}
         for val, made in self.place.items():
             if val is not but and (val in self.pending or self.left[val] > 0):
                 found |= locals_of(made)

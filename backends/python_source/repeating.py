@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from cnnlang.backends.python_source.applying import Applying
 from cnnlang.backends.python_source.build import binary, total, unary
-from cnnlang.backends.python_source.code import Code, Lit, Var
+from cnnlang.backends.python_source.code import Code, Lit, Value, Var
 from cnnlang.backends.python_source.evaluate import names
 from cnnlang.backends.python_source.expressions import turns_of
 from cnnlang.backends.python_source.records import bound_to, end_of, is_count, same, target_names, target_text
@@ -70,11 +70,9 @@ class Repeating(Applying):
     def _loop(
         self, rows: Sequence[Row], traces: Sequence[Looped], iterable: Code, scope: Scope, flow: Val, steps: list[Step]
     ) -> Val:
-        """A `for` that stays one, with a variable for the channels where they change from turn to turn."""
+        """A `for` that stays one."""
         syntax = traces[0].statement.targets
-        around = set(self.taken)
         targets = {name: self.name(name) for name in target_names(syntax)}
-        i, carried = self._index_name(), self.name("channels")
         items = self.values(iterable, rows)
         for trace, listed in zip(traces, items, strict=True):
             if not isinstance(listed, list) or len(listed) != len(trace.turns):
@@ -85,14 +83,35 @@ class Repeating(Applying):
                 raise Differs
         inside = scope.copy()
         inside.symbols |= {name: Var(v) for name, v in targets.items()}
+        turned = [[({targets[n]: v for n, v in bound.items()}, body) for bound, body in t.turns] for t in traces]
+        target = ", ".join(target_text(t, targets) for t in syntax)
+        return self.kept_loop(rows, traces, turned, (target, tuple(targets.values()), iterable), inside, flow, steps)
+
+    def kept_loop(
+        self,
+        rows: Sequence[Row],
+        traces: Sequence[Looped | Repeated],
+        turned: Sequence[Sequence[tuple[dict[str, Value], Sequence[Trace]]]],
+        header: tuple[str, tuple[str, ...], Code],
+        inside: Scope,
+        flow: Val,
+        steps: list[Step],
+    ) -> Val:
+        """A loop, with a variable for the channels where they change from turn to turn.
+
+        `turned` are each row's turns: the loop's names with their values, and the record; `header` is the loop's
+        target, the names in it, and what it goes through.
+        """
+        target, targets, iterable = header
+        around = set(self.taken) - set(targets)
+        i, carried = self._index_name(), self.name("channels")
         turns: dict[Row, list[Row]] = {}
         bodies: list[Sequence[Trace]] = []
         nodes: list[Node] = []
-        for row, trace in zip(rows, traces, strict=True):
+        for row, trace, listed in zip(rows, traces, turned, strict=True):
             node = trace.input
             turns[row] = []
-            for number, (bound, body) in enumerate(trace.turns):
-                values = {targets[name]: value for name, value in bound.items()}
+            for number, (values, body) in enumerate(listed):
                 turns[row].append(row.turn({i: number, carried: node.type.channels, **values}))
                 bodies.append(body)
                 nodes.append(node)
@@ -100,7 +119,7 @@ class Repeating(Applying):
             if node is not trace.output:
                 raise Differs
             row.values[carried] = node.type.channels
-        inner = [t for listed in turns.values() for t in listed]
+        inner = [t for own in turns.values() for t in own]
         if max(map(len, turns.values())) < 2:
             raise Differs  # no loop is plainer
         noted = len(self.heads), len(self.outputs)
@@ -111,6 +130,7 @@ class Repeating(Applying):
             made, end = self.body(inner, bodies, inside.copy(), entry)
             return made, entry, flowing(end)
 
+        self.counters.append((*targets, i))
         start = self.channels(flow)
         with self.forgetting():
             made, entry, end = lowered(Var(carried))
@@ -126,17 +146,17 @@ class Repeating(Applying):
             after = Var(carried)
         if (len(self.heads), len(self.outputs)) != noted:
             raise Differs
-        index_name = next((v for v in targets.values() if all(t[v] == t[i] and is_count(t[v]) for t in inner)), i)
+        index_name = next((v for v in targets if all(t[v] == t[i] and is_count(t[v]) for t in inner)), i)
+        self.counters.pop()
         self.taken = around  # the loop's own names are free again, unless what follows reads one
         channels = self._after_loop(rows, traces, start, end, iterable, after)
         if channels is not None and carried in names(channels):
             self.taken.add(carried)
         output = self.value(rows, [t.output for t in traces], channels)
-        target = ", ".join(target_text(t, targets) for t in syntax)
         steps.append(
             Loop(
                 target,
-                tuple(targets.values()),
+                targets,
                 iterable,
                 turns_of(iterable),
                 index_name,
@@ -156,7 +176,7 @@ class Repeating(Applying):
     def _after_loop(
         self,
         rows: Sequence[Row],
-        traces: Sequence[Looped],
+        traces: Sequence[Looped | Repeated],
         start: Code,
         end: Val,
         iterable: Code,

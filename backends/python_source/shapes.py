@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cnnlang.backends.python_source.evaluate import names
 from cnnlang.backends.python_source.steps import Define, Lowered, Row, Val, every, origin
@@ -12,10 +12,11 @@ from cnnlang.dims import Dim
 class Shapes:
     """Says the shapes of a class's values: numbers where all instances agree, else in terms of what enters."""
 
-    def __init__(self, lowered: Lowered, *, is_root: bool) -> None:
+    def __init__(self, lowered: Lowered, *, is_root: bool, channels_last: bool = False) -> None:
         self.entry = lowered.entries[0] if lowered.entries else None
         self.rows = lowered.rows
         self.is_root = is_root
+        self.channels_last = channels_last
         self.parameters = [p.name for p in lowered.parameters if p.source == "parameter"]
         self.known = {p.name for p in lowered.parameters}
         self.defined = {s.name for s in every(lowered.steps) if isinstance(s, Define)}
@@ -29,7 +30,7 @@ class Shapes:
             return ""
         types = [val.type(row) for row in rows]
         if all(t == types[0] for t in types) and {origin(r) for r in rows} == set(self.rows):
-            return str(types[0])
+            return self._listed(map(str, types[0].shape))
         if val.channels is None or self.entry is None or " if " in str(val.channels):
             return ""
         if not names(val.channels) <= (self.known if outside else self.known | self.defined):
@@ -42,7 +43,10 @@ class Shapes:
             if size is None:
                 return ""
             sizes.append(size)
-        return f"[{', '.join(sizes)}]"
+        return self._listed(sizes)
+
+    def _listed(self, sizes: Iterable[str]) -> str:
+        return listed(sizes, channels_last=self.channels_last)
 
     def _relative(self, actual: list[Dim], position: int, rows: Sequence[Row]) -> str | None:
         assert self.entry is not None
@@ -75,3 +79,9 @@ class Shapes:
             if all(isinstance(f, int) and f > 0 and -(-e // f) == a for f, (a, e) in zip(found, pairs, strict=True)):
                 return f"{letter} / {name}"
         return None
+
+
+def listed(sizes: Iterable[str], *, channels_last: bool = False) -> str:
+    """The sizes of a shape, batch and channels first, as a text: `[N, C, H, W]` or `[N, H, W, C]`."""
+    batch, channels, *sides = sizes
+    return f"[{', '.join((batch, *sides, channels) if channels_last else (batch, channels, *sides))}]"

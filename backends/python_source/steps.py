@@ -128,6 +128,23 @@ class Apply:
     label: str = ""  # the file's name for a step without weights
     naming: Code | None = None  # the last part of its path, as the file computes it
     choice: Branch | None = None  # the `if` of which it is one module
+    share: Share | None = None  # what it applies, where that is made once for several uses
+
+
+@dataclass(eq=False)
+class Share:
+    """A layer that is made once and applied several times, or a block (`function` of inputs of these `shapes`).
+
+    It is filled in where it is first applied.
+    """
+
+    name: str
+    rows: Sequence[Row]
+    made: Code | None = None
+    function: Callable[[list[Code]], Code] | None = None
+    shapes: tuple[Code, ...] = ()
+    title: Code | None = None  # the model's name
+    variable: str = ""
 
 
 @dataclass(eq=False)
@@ -190,7 +207,7 @@ class Head:
     output: Val
 
 
-Step: TypeAlias = Apply | Merge | Branch | Loop | Define | Head
+Step: TypeAlias = Apply | Merge | Branch | Loop | Define | Head | Share
 
 
 @dataclass(eq=False)

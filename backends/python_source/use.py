@@ -74,6 +74,11 @@ class Use(Generic[O_co]):
         """The channels that come in."""
         return self.lowering.channels(self.x)
 
+    @property
+    def permutes(self) -> bool:
+        """Whether a `flatten` must put the channels first, where they are last."""
+        return any(op in self.lowering.compiler.permuted for op in self.ops)
+
     def size(self, axis: str) -> Code:
         """The height or width that comes in."""
         return self.lowering.size(self.x, axis, self.rows)

@@ -13,7 +13,7 @@ from cnnlang.backends.python_source.code import Binary, Code, Lit, Unknown, Valu
 from cnnlang.backends.python_source.evaluate import evaluate, names
 from cnnlang.backends.python_source.names import BUILTINS, variable
 from cnnlang.backends.python_source.records import names_in, same
-from cnnlang.backends.python_source.steps import Differs, Parameter, Path, PerRow, Row, Step, Val
+from cnnlang.backends.python_source.steps import Differs, Parameter, Path, PerRow, Row, Share, Step, Val
 from cnnlang.ir import Node
 from cnnlang.ops.base import Weight
 from cnnlang.program import Trace
@@ -32,6 +32,7 @@ MAX_EXPRESSION = 80  # columns; what is longer serves no reader
 class SharedName:
     statement: tree.Shared
     scope: Scope
+    share: Share | None = None  # in targets that make it where the file says `shared`
 
 
 @dataclass(eq=False)
@@ -101,6 +102,7 @@ class Values(ABC):
         self.constructed: dict[Row, dict[Path, str]] = {}  # and what with
         self.containers: list[str] = []
         self.repeats: set[Path] = set()  # the containers of repetitions
+        self.counters: list[tuple[str, ...]] = []  # the names of the loops around, the outermost loop's first
         self.heads: list[Val] = []
         self.outputs: list[Val] = []
 
@@ -207,23 +209,23 @@ class Values(ABC):
         """What a failed attempt noted is forgotten."""
         classes = self.compiler.snapshot()
         kept = {row: dict(paths) for row, paths in self.constructed.items()}
-        counts = len(self.containers), len(self.heads), len(self.outputs)
+        counts = len(self.containers), len(self.heads), len(self.outputs), len(self.counters)
         fixed, taken = set(self.fixed), set(self.taken)
         try:
             yield
         except Differs:
             self.compiler.restore(classes)
             self.constructed, self.fixed, self.taken = kept, fixed, taken
-            for listed, count in zip((self.containers, self.heads, self.outputs), counts, strict=True):
+            for listed, count in zip((self.containers, self.heads, self.outputs, self.counters), counts, strict=True):
                 del listed[count:]  # type: ignore[attr-defined]
             raise
 
     @contextmanager
     def forgetting(self) -> Iterator[None]:
         """What is lowered inside is for its values only."""
-        kept = {row: dict(paths) for row, paths in self.constructed.items()}
+        kept, taken = {row: dict(paths) for row, paths in self.constructed.items()}, set(self.taken)
         yield
-        self.constructed = kept
+        self.constructed, self.taken = kept, taken
 
     def _weight_paths(self, rows: Sequence[Row], nodes: Sequence[Node]) -> PerRow[Path] | None:
         found: dict[Row, Path] = {}

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from cnnlang.backends.python_source.build import call, opposite, ternary
-from cnnlang.backends.python_source.code import Argument, Call, Code, Items, Lit, Local, Ternary
+from cnnlang.backends.python_source.code import Argument, Bare, Call, Code, Lit, Local, Ternary
 from cnnlang.backends.python_source.evaluate import names
 from cnnlang.backends.python_source.layout import STEP, WIDTH, Block, For, If, Line, columns
 from cnnlang.backends.python_source.looping import grouped
@@ -377,16 +377,6 @@ class ForwardWriter(Places):
 def _tuple(parts: Sequence[Code]) -> Code:
     """`a`, or `a, b`."""
     return parts[0] if len(parts) == 1 else Bare(tuple(parts))
-
-
-class Bare(Items):
-    """A tuple without parentheses; too long a one is written with them."""
-
-    def __init__(self, parts: tuple[Code, ...]) -> None:
-        super().__init__("(", parts)
-
-    def __str__(self) -> str:
-        return ", ".join(map(str, self.items))
 
 
 def _module_name(step: Step | None) -> str:

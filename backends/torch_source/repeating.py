@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from cnnlang.backends.python_source.build import binary, call, compare, substituted, ternary, total, unary
 from cnnlang.backends.python_source.code import Binary, Code, Lit, Var
 from cnnlang.backends.python_source.evaluate import names
-from cnnlang.backends.python_source.lower import Lowering
 from cnnlang.backends.python_source.records import end_of, is_chain
 from cnnlang.backends.python_source.steps import (
     Apply,
@@ -24,6 +23,7 @@ from cnnlang.backends.python_source.steps import (
 )
 from cnnlang.backends.python_source.values import AXES, Scope, flowing, replaced
 from cnnlang.backends.torch_source.chain import turn_container
+from cnnlang.backends.torch_source.owning import Owning
 from cnnlang.ir import Node
 from cnnlang.program import Applied, Layer, Opened, Repeated, Trace
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 MAX_UNROLLED = 16  # turns of a net's loop that are written out
 
 
-class TorchLowering(Lowering):
+class TorchLowering(Owning):
     """Lowers a body of which a class is made."""
 
     compiler: TorchCompiler
