@@ -23,7 +23,7 @@ from tests.strategies import SIZES, networks
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 PER_OPERATOR = 5 if settings().max_examples <= 100 else settings().max_examples // 20
-OTHERS = ["torch", "onnx"]  # compiling for the CPU takes seconds a network
+OTHERS = [target for target in WAYS if target != "cpu"]  # compiling for the CPU takes seconds a network
 
 
 def checked(text: str) -> Program:

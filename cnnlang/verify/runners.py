@@ -17,6 +17,8 @@ from cnnlang.program import Program
 Array = NDArray[Any]
 Weights = Mapping[str, Array]
 
+BACKENDS_OF_KERAS = ("torch", "tensorflow", "jax")
+
 
 class TargetFailed(Exception):
     """A target's own program ended in an error: what it said, in one line."""
@@ -47,15 +49,18 @@ class Way:
         The packages that must be installed.
     extra
         The extra of cnnlang that installs them; empty where they come with it.
+    one_of
+        Packages of which one is enough.
     """
 
     module: str
     needs: tuple[str, ...]
     extra: str = ""
+    one_of: tuple[str, ...] = ()
 
     @property
     def is_installed(self) -> bool:
-        return all(find_spec(name) is not None for name in self.needs)
+        return all(map(find_spec, self.needs)) and (not self.one_of or any(map(find_spec, self.one_of)))
 
     def make(self, program: Program, weights: Weights) -> Runner:
         """The net in the target.
@@ -77,7 +82,7 @@ class Way:
 WAYS = {
     "cpu": Way("cnnlang.verify.run_cpu", ("numba",)),
     "torch": Way("cnnlang.verify.run_torch", ("torch",), "torch"),
-    "keras": Way("cnnlang.verify.run_keras", ("keras", "h5py"), "keras"),
+    "keras": Way("cnnlang.verify.run_keras", ("keras",), "keras", BACKENDS_OF_KERAS),
     "onnx": Way("cnnlang.verify.run_onnx", ("onnx", "onnxruntime"), "onnx"),
 }
 

@@ -147,7 +147,8 @@ def verify(
 
 def absent(name: str, found: Way) -> str:
     """What to install for a target."""
-    return f"{name} needs {' and '.join(found.needs)}: pip install 'cnnlang[{found.extra}]'"
+    needs = " and ".join([*found.needs, *([" or ".join(found.one_of)] if found.one_of else [])])
+    return f"{name} needs {needs}: pip install 'cnnlang[{found.extra}]'"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
