@@ -18,7 +18,7 @@ from cnnlang.importing.onnx.pooled import without_pooled
 from cnnlang.importing.onnx.reader import Reader
 from cnnlang.importing.onnx.translate import Finding, results, translate
 from cnnlang.importing.reading import Layer, Reading
-from cnnlang.ir import Graph, Node
+from cnnlang.ir import Graph, Node, topological
 from cnnlang.ops.base import Weight
 
 FORM = "ONNX model"
@@ -71,25 +71,18 @@ def _attempt(r: Reader, sizes: Sizes) -> tuple[list[Finding], Graph | None, bool
         return found, None, last
     taken: set[str] = set()
     names: list[str] = []
-    alone = len(r.model.outputs) == 1 and not r.model.ours
+    alone = len(r.model.outputs) == 1
     for name in r.model.outputs:
-        names.append(output_name(name, taken, alone))
+        names.append(output_name(name, taken, alone, r.model.ours))
         taken.add(names[-1])
     graph = Graph("", inputs, tuple(outputs), tuple(names))
-    reached = set(graph.nodes) if any(n not in _reached(graph) for n in inputs) else None
-    if reached is not None:
-        graph = Graph("", tuple(n for n in inputs if n in _reached(graph)), graph.outputs, graph.output_names)
+    reached = set(topological(graph.outputs))
+    graph = Graph("", tuple(n for n in inputs if n in reached), graph.outputs, graph.output_names)
     try:
         graph, _ = without_pooled(graph, outputs_too=not r.model.ours)
     except LayerError as error:
         return [(None, error)], None, last
     return [], graph, last
-
-
-def _reached(graph: Graph) -> set[Node]:
-    from cnnlang.ir import topological
-
-    return set(topological(graph.outputs))
 
 
 def _layers(r: Reader, found: list[Finding]) -> tuple[Layer, ...]:
@@ -117,7 +110,7 @@ def _foreign(path: Path, name: str, r: Reader, graph: Graph) -> Foreign:
             if isinstance(weight.op, Weight):
                 places.setdefault(weight.op.path.split(".", 1)[0])
     records = [r.owners[place] for place in places]
-    paths, keeps = paths_of(records)
+    paths, keeps = paths_of(records, r.model.ours)
     called = dict(zip(places, paths, strict=True))
     arrays: dict[str, tuple[Constant, tuple[int, ...]]] = {}
 
@@ -134,4 +127,4 @@ def _foreign(path: Path, name: str, r: Reader, graph: Graph) -> Foreign:
     graph = graph.rewrite(rename)
     graph = Graph(name, graph.inputs, graph.outputs, graph.output_names)
     labels, meta, metadata = properties_of(r.model, graph)
-    return Foreign(graph, StoredWeights(path, arrays), metadata, labels, meta, keeps)
+    return Foreign(graph, StoredWeights(path, arrays), metadata, labels, meta, keeps or r.model.ours)

@@ -29,8 +29,10 @@ def properties_of(model: Model, graph: Graph) -> tuple[tuple[str, ...], dict[str
     if not isinstance(inputs, dict):
         inputs = {}
     known = {n.op.label for n in graph.inputs if isinstance(n.op, Input)}
+    normalized = _json(model, "cnnlang.normalized")
+    done = set(normalized) if isinstance(normalized, list) and all(isinstance(n, str) for n in normalized) else set()
     metadata: dict[str, Mapping[str, Any]] = {
-        label: {k: v for k, v in entries.items() if k in PREPROCESS and _is_plain(v)}
+        label: _written({k: v for k, v in entries.items() if k in PREPROCESS and _is_plain(v)}, label in done)
         for label, entries in inputs.items()
         if label in known and isinstance(entries, dict)
     }
@@ -50,3 +52,19 @@ def _json(model: Model, key: str) -> Any:
 def _is_plain(value: Any) -> bool:
     numbers = value if isinstance(value, list) else [value]
     return len(numbers) <= 1024 and all(is_number(v) or isinstance(v, bool | str) for v in numbers)
+
+
+def _written(entries: dict[str, Any], is_done: bool) -> dict[str, Any]:
+    """What a file would say: without what is so anyway, and without what the graph does itself."""
+    if is_done:
+        entries = {k: v for k, v in entries.items() if k in ("color", "resize", "crop")}
+        return {"scale": 1, **entries}
+    usual = {"scale": 1 / 255, "mean": 0, "std": 1, "invert": False}
+    found: dict[str, Any] = {}
+    for key, value in entries.items():
+        numbers = value if isinstance(value, list) else [value]
+        if key in usual and all(n == usual[key] for n in numbers):
+            continue
+        alike = isinstance(value, list) and len(set(value)) == 1
+        found[key] = value[0] if alike else tuple(value) if key in ("crop", "resize") and value != numbers[0] else value
+    return {k: v for k, v in found.items() if (k, v) not in (("color", "rgb"), ("color", "gray"))}

@@ -11,6 +11,7 @@ from cnnlang.importing.onnx.reader import Record
 from cnnlang.ops import OPERATORS
 
 MAX_PATH = 160
+OUR_PATH = re.compile(r"(?:[^\W\d]\w*|[0-9]+)(?:\.(?:[^\W\d]\w*|[0-9]+))*")
 PATH = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+)(?:\.(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+))*")
 # the end of a weight's name, as PyTorch, Keras and TensorFlow, MXNet, Caffe2, Darknet's converters write it
 LEAF = re.compile(
@@ -30,17 +31,17 @@ JUNK = re.compile(
 WRAPPERS = ("StatefulPartitionedCall", "gpu_0", "PartitionedCall")
 
 
-def paths_of(records: Sequence[Record], exact: Collection[str] = ()) -> tuple[list[str], bool]:
+def paths_of(records: Sequence[Record], ours: bool) -> tuple[list[str], bool]:
     """A path for each layer, no two alike and none the scope of another; and whether most are the file's own.
 
     Parameters
     ----------
     records
         The layers, in the order of the net.
-    exact
-        Names of layers that stand as they are.
+    ours
+        Whether the file is cnnlang's, so that the names of weights are paths as they stand.
     """
-    proposals = [_proposed(record) for record in records]
+    proposals = [_proposed(record, OUR_PATH if ours else PATH) for record in records]
     slashed = [p for p, exact_ in proposals if p and not exact_]
     heads = {p.split(".", 1)[0] for p in slashed}
     if len(slashed) > 1 and len(heads) == 1 and all("." in p for p in slashed) and len(slashed) == len(records):
@@ -64,14 +65,14 @@ def _automatic(record: Record, counts: dict[str, int]) -> str:
     return f"{record.op.name}{counts[record.op.name]}"
 
 
-def _proposed(record: Record) -> tuple[str, bool]:
+def _proposed(record: Record, pattern: re.Pattern[str]) -> tuple[str, bool]:
     """The path that a layer's names in the file make, and whether it is a weight's own name."""
     *weights, node = record.names if record.names else ("",)
     for name in (*weights, node):
         stem = LEAF.sub("", name)
         if stem == name:
             continue
-        if PATH.fullmatch(stem) and len(stem) <= MAX_PATH:
+        if pattern.fullmatch(stem) and len(stem) <= MAX_PATH:
             return stem, True
         path = path_of(stem, record.op.name)
         if path and not JUNK.fullmatch(stem):
@@ -147,25 +148,27 @@ def _reserved() -> frozenset[str]:
 
 def is_name(text: str) -> bool:
     """Whether a value of a net can be called so."""
-    return bool(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text)) and text not in _reserved() and len(text) <= 60
+    return text.isidentifier() and text not in _reserved() and len(text) <= MAX_PATH
 
 
 def label_of(name: str, shape: Sequence[Dim], taken: Collection[str], keep: bool) -> str:
     """What an input is called: as in the file, if that is a name and says anything."""
+    if keep and is_name(name):
+        return _unique(name, taken)
     word = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")
     if not is_name(word) or (not keep and re.fullmatch(r"(?:input|onnx|x|data|args?)_?\d*", word, re.IGNORECASE)):
         word = "image" if len(shape) == 4 and shape[1] in (1, 3, 4) else "x"
     return _unique(word, taken)
 
 
-def output_name(name: str, taken: Collection[str], alone: bool) -> str:
-    """What an output is called."""
+def output_name(name: str, taken: Collection[str], alone: bool, keep: bool) -> str:
+    """What an output is called: the only one `output`, unless the file's own names are to be kept."""
+    if keep and is_name(name):
+        return _unique(name, taken)
     word = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")
-    if name != "output" and (not is_name(word) or alone):
-        word = "output"
-    if word == "output" and not alone:
-        word = "output_1"
-    return _unique(word, taken)
+    if alone and (word == "output" or not keep):
+        return "output"
+    return _unique(word if is_name(word) else "result", taken)
 
 
 def _unique(word: str, taken: Collection[str]) -> str:

@@ -106,7 +106,8 @@ def constant_of(tensor: TensorProto, folder: Folder, name: str = "") -> Constant
         found = read()
         if halved:
             found = (found.astype(np.uint32) << 16).view(np.float32)
-        return found.astype(dtype, copy=False).reshape(shape)
+        exact: Array = found.astype(dtype, copy=False)
+        return exact.reshape(shape)
 
     return Constant(shape, dtype, load, name or tensor.name)
 

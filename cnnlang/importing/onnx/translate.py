@@ -20,6 +20,7 @@ from cnnlang.importing.onnx.arrange import Failed, canonical, seen
 from cnnlang.importing.onnx.attributes import Item
 from cnnlang.importing.onnx.constants import Constant
 from cnnlang.importing.onnx.guess import Guesses
+from cnnlang.importing.onnx.hinted import groups_of, said
 from cnnlang.importing.onnx.model import DOMAINS
 from cnnlang.importing.onnx.reader import RULES, UNKNOWN, Reader, Unknown, Value, operator_error
 from cnnlang.importing.onnx.views import View, full, laid_out, view_of
@@ -57,20 +58,37 @@ def translate(r: Reader) -> list[Finding]:
     """
     found: dict[int, Finding] = {}
     guesses = Guesses(r)
+    groups = groups_of(r)
     for item in r.model.items:
-        r.item = item
-        inputs = [r.values.get(name) if name else None for name in item.proto.input]
-        try:
-            made = _made(r, item, inputs)
-        except Failed as error:
-            culprit = error.item or item
-            found.setdefault(culprit.number, (culprit, error))
-            made = guesses.of(item)
-        except (LayerError, OperatorError, *MALFORMED) as error:
-            made = _refused(r, item, inputs, error, found, guesses)
-        _enter(r, item, made)
+        group = groups.get(item.number)
+        if group is None:
+            _one(r, item, found, guesses)
+        elif item is group.items[-1]:
+            r.item = item
+            made = said(r, group)
+            if made is not None:
+                r.note(group.op.name, *group.items)
+                _enter(r, item, [made])
+            else:
+                for part in group.items:
+                    _one(r, part, found, guesses)
     r.item = None
     return list(found.values())
+
+
+def _one(r: Reader, item: Item, found: dict[int, Finding], guesses: Guesses) -> None:
+    """Make the values of one node."""
+    r.item = item
+    inputs = [r.values.get(name) if name else None for name in item.proto.input]
+    try:
+        made = _made(r, item, inputs)
+    except Failed as error:
+        culprit = error.item or item
+        found.setdefault(culprit.number, (culprit, error))
+        made = guesses.of(item)
+    except (LayerError, OperatorError, *MALFORMED) as error:
+        made = _refused(r, item, inputs, error, found, guesses)
+    _enter(r, item, made)
 
 
 def _refused(
