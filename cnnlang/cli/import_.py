@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,15 +17,17 @@ if TYPE_CHECKING:
     from cnnlang.importing.reading import Reading
 
 
+SIZE = re.compile(r"[1-9][0-9]{0,5}(x[1-9][0-9]{0,5}){2}")
+
+
 def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int, int] | None:
     """Channels, height and width, as in 3x224x224."""
     if value is None:
         return None
-    words = value.lower().split("x")
-    if len(words) != 3 or not all(w.isascii() and w.isdigit() and 0 < int(w) <= 2**20 for w in words if len(w) < 9):
+    if not SIZE.fullmatch(value):
         msg = f"--input {value}: write channels, height and width, as in --input 3x224x224"
         raise UsageError(msg)
-    channels, height, width = map(int, words)
+    channels, height, width = map(int, value.split("x"))
     return channels, height, width
 
 
@@ -125,4 +128,6 @@ def _list(model: str, reading: Reading) -> int:
     what = f"{model} ({reading.form}): {total:,} layer{'s' * (total != 1)}"
     put(f"\n{what}, of which {bad:,} cannot be said" if not reading.sayable else f"\n{what}, all can be said")
     _say_notes(reading.notes)
+    if len(reading.findings) > bad:  # some of them are about no layer
+        show_findings(reading.findings)
     return int(not reading.sayable)

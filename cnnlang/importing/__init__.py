@@ -47,7 +47,7 @@ class Imported:
     text
         The `.cnn` file.
     weights
-        Its weights by path, float32; empty where the file held none.
+        Its weights by path, float32, each read when it is asked for; empty where the file held none.
     notes
         What there is to know about the choices that were made, a sentence each.
     """
@@ -143,6 +143,7 @@ def written(reading: Reading, *, keep_names: bool | None = None) -> Imported:
         The language cannot say all of it.
     """
     from cnnlang.importing.lift import write
+    from cnnlang.importing.saving import Renamed
 
     foreign = reading.foreign
     made = write(foreign if keep_names is not False else replace(foreign, keeps_names=False), reading.net)
@@ -150,8 +151,8 @@ def written(reading: Reading, *, keep_names: bool | None = None) -> Imported:
         # `res2a_branch2a` is no path of a block's, and a net of such names is a flat list
         other = write(replace(foreign, keeps_names=False), reading.net)
         made = other if len(other.text) < SHORTER * len(made.text) else made
-    arrays = {made.paths[path]: array for path, array in foreign.weights.items()}
-    return Imported(reading.net, made.text, arrays, reading.notes)
+    weights = Renamed(foreign.weights, {made.paths[path]: path for path in foreign.weights})
+    return Imported(reading.net, made.text, weights, reading.notes)
 
 
 def read_model(
@@ -189,7 +190,7 @@ def read_model(
     else:
         from cnnlang.importing import onnx
 
-        reading = onnx.read(place)
+        reading = onnx.survey(place)
     return replace(reading, net=name or net_name(reading.net or place.stem))
 
 
@@ -239,5 +240,7 @@ def _need_name(name: str) -> None:
     from cnnlang.importing.lift.names import is_name, reserved
 
     if not is_name(name) or name in reserved():
-        msg = f"--name {name}: a net's name is a word of letters, digits and `_` that the language does not use itself"
+        msg = (
+            f"`{name}` cannot be a net's name: it is a word of letters, digits and `_`, and none of the language's own"
+        )
         raise UsageError(msg)

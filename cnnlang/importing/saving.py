@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,31 @@ from numpy.typing import NDArray
 from cnnlang.errors import UsageError
 from cnnlang.files import write_bytes
 from cnnlang.weights import save_weights
+
+
+class Renamed(Mapping[str, NDArray[np.float32]]):
+    """Arrays by other names, each read when it is asked for.
+
+    Parameters
+    ----------
+    arrays
+        The arrays.
+    names
+        Their names there, by the names here.
+    """
+
+    def __init__(self, arrays: Mapping[str, NDArray[np.float32]], names: Mapping[str, str]) -> None:
+        self._arrays = arrays
+        self._names = names
+
+    def __getitem__(self, key: str) -> NDArray[np.float32]:
+        return self._arrays[self._names[key]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def files_of(path: Path, *, weights: bool) -> list[Path]:
