@@ -147,7 +147,8 @@ class Blocks:
         calls: list[Call] = []
         for piece, each in zip(pieces, merges, strict=True):
             inside = piece.items if each is None else [i for chain in each.branches for i in chain.items]
-            assert isinstance(inside[0], Call)
+            if not isinstance(inside[0], Call) or inside[0].block is not inner:
+                return None
             calls.append(inside[0])
         prefixes = {c.path[len(p.path) :] for c, p in zip(calls, pieces, strict=True) if c.path and p.path}
         if len(orders) > 1 or len(prefixes) > 1:
@@ -158,8 +159,12 @@ class Blocks:
         made = [c.node.type.channels for c in calls]
         solver = Solver(self.names, with_in=True)
         solver.solve(table)
-        merge.test = solver.test(Choice(merge.branches[0], [not p for p in present], sizes, made))
-        title = self.names.take("inverted_residual" if "inverted" in inner.name else "residual")
+        known = len(solver.parameters)
+        test = solver.test(Choice(merge.branches[0], [not p for p in present], sizes, made))
+        if len(solver.parameters) > known:  # nothing in the sizes tells when
+            return None
+        merge.test = test
+        title = self.names.take("inverted_residual" if inner.name.startswith(("mbconv", "separable")) else "residual")
         block = Block(title, ordered_parameters(solver.parameters), [merge], entries[template], key)
         if self.keeps and pieces[template].path is not None:
             block.prefix = f"{pieces[template].path}."

@@ -19,6 +19,15 @@ class Template:
     slopes: list[int]
     written: dict[str, str] = field(default_factory=dict)  # numbers that are expressions, as "#0"
 
+    def counted(self) -> str | None:
+        """The label without its last number, where that alone counts the turns, from 0, as `* n` does."""
+        *before, last = self.slopes or [0]
+        is_counted = last == 1 and not any(before) and self.written.get(f"#{len(before)}", str(self.numbers[-1])) == "0"
+        if not is_counted or self.texts[-1] or not self.texts[-2].endswith("."):
+            return None
+        cut = Template([*self.texts[:-2], self.texts[-2][:-1]], self.numbers[:-1], before, self.written)
+        return cut.text("")
+
     def text(self, turn: str) -> str:
         """The label, `turn` being the variable of the run."""
         made = self.texts[0]

@@ -41,12 +41,18 @@ class Folder:
         """The items with runs and loops in place of what repeats; `prefix` characters of paths are the scope's."""
         self.prefix = prefix
         if is_named and items and (self.keeps or rows):  # a `for` cannot name what it ends with
+            last = self._runs(items)[-1]
+            if isinstance(last, Run) and (not self.keeps or self._is_counted(last)):
+                self._label(last)
+                return [*self.fold(items[: -len(last.turns) * len(last.items)], prefix, rows), last]
             return [*self.fold(items[:-1], prefix, rows), items[-1]]
         items = self._runs(items)
         items = self._stages(items)
         if rows:
             items = self._single_turns(items)
             items = self._loops(items)
+            items = [part for item in items for part in self._dissolved(item)]
+            items = self._runs(items, nested=True)
         found = [part for item in items for part in self._dissolved(item)]
         if self.keeps:
             for item in found:
@@ -67,8 +73,11 @@ class Folder:
             case Merge():
                 chains = tuple((tuple(map(self._exact, c.items)), c.test, item.base(c)) for c in item.branches)
                 key = ("merge", str(item.node.op), chains)
-            case _:
-                key = ("other", id(item))
+            case Run():
+                turns = [*([item.first] if item.first else []), *item.turns[:1]]
+                key = ("run", tuple(tuple(map(self._exact, turn)) for turn in turns), len(item.turns))
+            case Loop():
+                key = ("loop", id(item))
         return self.known.setdefault(key, len(self.known))
 
     def _skeleton(self, path: str | None) -> str | None:
@@ -76,30 +85,27 @@ class Folder:
             return None
         return NUMBER.sub("#", path[self.prefix :])
 
-    def _runs(self, items: list[Item]) -> list[Item]:
-        keys = [self._exact(item) for item in items]
-        found: list[Item] = []
-        i = 0
-        while i < len(items):
-            best: tuple[int, int] | None = None
-            for period in range(1, min(MAX_PERIOD, (len(items) - i) // 2) + 1):
-                if keys[i] != keys[i + period]:
-                    continue
+    def _runs(self, items: list[Item], nested: bool = False) -> list[Item]:
+        """Runs of one item first, then of two, and so on; runs of what holds runs only where `nested`."""
+        for period in range(1, MAX_PERIOD + 1):
+            if 2 * period > len(items):
+                break
+            keys = [self._exact(item) for item in items]
+            if not any(a == b for a, b in zip(keys, keys[period:], strict=False)):
+                continue
+            found: list[Item] = []
+            i = 0
+            while i < len(items):
                 turns = 1
                 while keys[i + turns * period : i + (turns + 1) * period] == keys[i : i + period]:
                     turns += 1
-                if turns > 1 and (best is None or turns * period > best[0] * best[1]):
-                    best = period, turns
-                    if best[0] * best[1] > MAX_PERIOD * 2:
-                        break
-            run = self._run(items[i : i + best[0] * best[1]], best[0]) if best else None
-            if run is None:
-                found.append(items[i])
-                i += 1
-            else:
-                found.append(run)
-                i += len(run.turns) * len(run.turns[0])
-        return found
+                part = items[i : i + turns * period]
+                is_flat = nested or not any(isinstance(item, Run) for item in part[:period])
+                run = self._run(part, period) if turns > 1 and is_flat else None
+                found.append(items[i] if run is None else run)
+                i += 1 if run is None else len(run.turns) * period
+            items = found
+        return items
 
     def _run(self, items: list[Item], period: int) -> Run | None:
         """A run of as many turns as are counted evenly; None where they are not, or nothing in it has weights."""
@@ -238,7 +244,7 @@ class Folder:
         variables = [Parameter(p.name, p.values) for p in solver.parameters]
         row = sum(len(str(v)) + 2 for p in variables for v in p.values)
         cost = 2 + row // 100 + lines
-        is_table = len(rows[0]) == 1 and isinstance(rows[0][0], Call) and (len(variables) > 3 or len(rows) < 4)
+        is_table = all(len(row) == 1 and _is_call(row[0]) for row in rows) and (len(variables) > 3 or len(rows) < 4)
         is_poor = len(variables) > MAX_VARIABLES or cost >= lines * len(rows) or not variables or is_table
         if is_poor or is_trial:
             for holder, written in before:
@@ -291,6 +297,13 @@ class Folder:
         numbers = numbers_of(holder.path or "", self.prefix)
         return Entry(holder, numbers, [0] * len(numbers))
 
+    def _is_counted(self, run: Run) -> bool:
+        """Whether the paths of a run of one call are those that `* n` gives: the same with .0, .1, ... behind it."""
+        (entry, *others) = self._entries([run])
+        made = entry.template(self.prefix)
+        made.slopes = list(entry.slopes or made.slopes)
+        return not others and len(run.items) == 1 and made.counted() is not None
+
     def _label(self, run: Run) -> None:
         """Give what is in a run that stands alone its labels."""
         for entry in self._entries([run]):
@@ -303,9 +316,16 @@ class Folder:
         """A run that is not worth a line of its own, as its items."""
         if not isinstance(item, Run) or (len(item.turns) > 1 and not (self.keeps and len(item.turns) == 2)):
             return [item]
+        if self.keeps and len(item.turns) == 2 and not item.first and self._is_counted(item):
+            return [item]
         if self.keeps and len(item.turns) == 2 and not item.first and len(item.turns[0]) > 4:
             return [item]
         return [*item.first, *(i for turn in item.turns for i in turn)]
+
+
+def _is_call(item: Item) -> bool:
+    """Whether an item is one call."""
+    return isinstance(item, Call) or (isinstance(item, Run) and bool(item.first) and not item.turns)
 
 
 def _is_head(item: Item) -> bool:

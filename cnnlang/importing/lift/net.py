@@ -19,6 +19,7 @@ from cnnlang.importing.lift.printing import (
     WIDE,
     Scope,
     chain_pieces,
+    is_statement,
     laid_out,
     show_argument,
     statement,
@@ -122,10 +123,10 @@ class Draft:
         if not self.plan.loops:
             return
         folder = Folder(self.names, self.keeps)
-        outputs = set(self.graph.outputs)
+        end = self.graph.outputs[0] if self.outputs == [None] else None
         for root, chain in self.chains.items():
             for each in list(chains_in(chain)):
-                each.items = folder.fold(each.items, is_named=each is chain and root not in outputs)
+                each.items = folder.fold(each.items, is_named=each is chain and root is not end)
         for block in self.blocks:
             own = Namespace(self.names.taken | {p.name for p in block.parameters})
             folder = Folder(own, self.keeps)
@@ -235,7 +236,7 @@ class Draft:
                 self.values[root] = outputs[root][0] or "output"
                 continue
             label = root.name
-            path = self.paths.get(root)
+            path = end_path(self.chains[root])
             if self.keeps and path and is_name(path) and path not in self.names.taken:
                 self.values[root] = self.names.take(path)
             elif is_name(label) and len(label) <= 24 and label not in self.names.taken:
@@ -259,6 +260,16 @@ class Draft:
         return ["meta {", *inside, "}"] if inside else []
 
 
+def end_path(chain: Chain) -> str | None:
+    """The path of what a chain ends with."""
+    match chain.items[-1]:
+        case Step(path=path) | Call(path=path):
+            return path
+        case Run(items=[Step() | Call() as turn]) as run if run.turns and turn.label is not None:
+            return turn.label.counted()
+    return None
+
+
 def flushed(pending: list[str], made: Mapping[str, str]) -> list[str]:
     """The `output` statements that are due: of outputs whose values are made, in the order of the outputs."""
     lines = []
@@ -276,7 +287,7 @@ def block_lines(block: Block, names: Namespace, keeps: bool) -> list[str]:
     parameters = [p.name if p.default is None else f"{p.name}={show_argument(p.default)}" for p in block.parameters]
     head = f"block {block.name}({', '.join(parameters)})"
     flat = f"{head} {{ {' -> '.join(body)} }}"
-    if "\n" not in flat and len(flat) <= WIDE + 10:
+    if "\n" not in flat and len(flat) <= WIDE + 10 and (len(body) == 1 or not any(map(is_statement, body))):
         return [flat]
     return [f"{head} {{", *body, "}"]
 

@@ -161,7 +161,8 @@ def call_text(item: Call) -> str:
         if p.default is not None and p.name not in item.written and value == p.default:
             by_name = True
         else:
-            parts.append(f"{p.name}={text}" if by_name or isinstance(value, bool) or p.default is not None else text)
+            is_plain = p.default is None or text == p.name
+            parts.append(text if is_plain and not by_name and not isinstance(value, bool) else f"{p.name}={text}")
     return f"{item.block.name}({', '.join(parts)})" if parts or item.block.parameters else f"{item.block.name}()"
 
 
@@ -232,6 +233,14 @@ def _run(item: Run, scope: Scope, name: str | None) -> list[Piece]:
         scope.unsure |= kinds
         return pieces
     start = 1 if item.first and not same else 0
+    holder = item.items[0]
+    if labelled and not start and len(item.items) == 1 and isinstance(holder, Call | Step) and holder.label is not None:
+        counted = holder.label.counted()
+        if counted is not None:
+            kind = holder.block.name if isinstance(holder, Call) else holder.node.op.name
+            text = f"{call_text(holder) if isinstance(holder, Call) else step_text(holder)} * {times(total)}"
+            scope.counts[kind] += 1
+            return [Piece(_labelled(text, kind, scope.prefix + counted, None, scope, name, False), heads=True)]
     was_in_loop, scope.in_loop = scope.in_loop, True
     scope.flow = entry_of(item.items[0])
     inside = laid_out(chain_pieces(item.items, scope), in_branch=True)
@@ -243,7 +252,7 @@ def _run(item: Run, scope: Scope, name: str | None) -> list[Piece]:
         text = flat if len(inside) == 1 and "\n" not in flat and len(flat) <= WIDE else _braced(head, inside)
         pieces.append(Piece(text if not name else f"{text}\n{{ {name} }}", heads=True, alone=True))
     else:
-        count = total if not start else str(int(total) - 1) if total.isdigit() else f"({total} - 1)"
+        count = times(total) if not start else str(int(total) - 1) if total.isdigit() else f"({total} - 1)"
         single = len(item.items) == 1 and isinstance(item.items[0], Call | Step)
         text = inside[0] if single else _braced("", inside) if "\n" in inside[0] or len(inside) > 1 else (
             f"{{ {inside[0]} }}"
@@ -254,6 +263,16 @@ def _run(item: Run, scope: Scope, name: str | None) -> list[Piece]:
             kinds = {"repeat"}
     scope.unsure |= kinds
     return pieces
+
+
+def times(count: str) -> str:
+    """A number of repetitions, as it stands behind `*`."""
+    return count if count.isidentifier() or count.isdigit() else f"({count})"
+
+
+def is_statement(text: str) -> bool:
+    """Whether a line is a statement of its own, which `->` cannot join."""
+    return text.startswith(("for ", "if "))
 
 
 def _loop(item: Loop, scope: Scope, name: str | None) -> list[Piece]:

@@ -12,7 +12,7 @@ from cnnlang.importing.lift.shapes import all_steps, chains_in, layers_in
 
 
 MAX_DEPTH = 12
-STAGE = 6  # layers of each module of a stage
+STAGE = 4  # layers of each module of a stage
 
 
 def find_modules(chains: Iterable[Chain], blocks: Blocks) -> None:
@@ -34,7 +34,8 @@ def find_modules(chains: Iterable[Chain], blocks: Blocks) -> None:
             for piece in modules_of(chain, depth, totals):
                 assert piece.path is not None
                 scope = tuple(piece.path.split("."))
-                if piece.path not in outermost or totals[scope] == totals[scope[:-1]]:
+                is_inner = totals[scope] == totals[scope[:-1]] and not scope[-1].isdigit()
+                if piece.path not in outermost or is_inner:
                     outermost[piece.path] = piece  # a scope in a scope of its own is what the shortcut goes around
         found: list[Piece] = []
         wrapped: dict[Block, list[Piece]] = {}
@@ -144,10 +145,7 @@ def wrapped_call(items: list[Item]) -> Call | None:
 
 
 def _is_worth(piece: Piece) -> bool:
-    """Whether a piece is more than one layer, and more than a run of one block."""
-    blocks = {id(i.block) if isinstance(i, Call) else 0 for i in piece.items}
-    if len(piece.items) > 1 and len(blocks) == 1 and 0 not in blocks:
-        return False
+    """Whether a piece is more than one layer or one block, and not a list of modules."""
     if len(piece.items) == 1 and isinstance(piece.items[0], Call):
         return False
     if _is_stage(piece):
@@ -168,7 +166,7 @@ def _extend(cluster: list[Piece]) -> None:
     """Take in what follows all pieces alike and has no weights: the activation behind an addition."""
     while True:
         following = [p.chain.items[p.end : p.end + 1] for p in cluster]
-        steps = [f[0] for f in following if f and is_plain(f[0])]
+        steps = [f[0] for f in following if f and isinstance(f[0], Step) and not f[0].node.weights]
         if len(steps) < len(cluster) or len({str(s.node.op) for s in steps}) > 1:
             return
         for piece in cluster:

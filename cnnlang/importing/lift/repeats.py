@@ -125,23 +125,27 @@ def _begins(cluster: list[Piece], count: int) -> bool:
 def find_wrapped(chains: Iterable[Chain], blocks: Blocks) -> None:
     """Blocks of what stands in some places alone and in others beside `in` in an addition (MobileNetV2)."""
     everything = _all(chains)
+    # the branches of another addition are residuals of their own
+    added = {c for chain in everything for i in chain.items if isinstance(i, Merge) for c in i.branches}
     shapes = blocks.shapes
-    wanted: dict[tuple[int, ...], list[tuple[Chain, int, Chain]]] = {}
+    wanted: dict[tuple[int, ...], list[tuple[Chain, Item, Chain]]] = {}
     for chain in everything:
-        for i, item in enumerate(chain.items):
+        for item in chain.items:
             if not isinstance(item, Merge) or item.node.op.name != "add" or len(item.branches) != 2:
                 continue
             bare = [c for c in item.branches if not c.items and item.base(c) is None]
             full = [c for c in item.branches if c.items and item.base(c) is None]
             if len(bare) == len(full) == 1 and layers_in(full[0].items) >= 2:
-                wanted.setdefault(tuple(map(shapes.of, full[0].items)), []).append((chain, i, full[0]))
+                wanted.setdefault(tuple(map(shapes.of, full[0].items)), []).append((chain, item, full[0]))
     for shape, places in wanted.items():
         inline: list[Piece] = []
         for chain in everything:
+            if chain in added:
+                continue
             keys = [shapes.of(item) for item in chain.items]
             i = 0
             while i + len(shape) <= len(keys):
-                if tuple(keys[i : i + len(shape)]) == shape and not any(chain is c for _, _, c in places):
+                if tuple(keys[i : i + len(shape)]) == shape:
                     inline.append(Piece(chain, i, i + len(shape)))
                     i += len(shape)
                 else:
@@ -149,16 +153,14 @@ def find_wrapped(chains: Iterable[Chain], blocks: Blocks) -> None:
         inner = [Piece(c, 0, len(c.items)) for _, _, c in places]
         if not inline or not all(p.is_closed for p in [*inner, *inline]):
             continue
-        merges = [(chain, chain.items[i]) for chain, i, _ in places]
         block = blocks.make([*inner, *inline])
         if block is None:
             continue
         replace([*inner, *inline])
-        outer = [(chain, item) for chain, item in merges] + [(p.chain, p.call) for p in inline]
+        outer = [*((chain, item) for chain, item, _ in places), *((p.chain, p.call) for p in inline)]
         pieces = []
         for chain, item in outer:
-            at = next(i for i, each in enumerate(chain.items) if each is item)
-            pieces.append(Piece(chain, at, at + 1))
+            pieces += [Piece(chain, at, at + 1) for at, each in enumerate(chain.items) if each is item]
         if all(p.entry is not None for p in pieces) and blocks.make_optional(block, pieces) is not None:
             replace(pieces)
 

@@ -112,6 +112,18 @@ class Structure:
                 else:
                     branches.append(self._chain(value, enters))
             if enters is None:
+                main = [c for c in branches if c.items]
+                others = {c.base for c in branches if not c.items}
+                apart = len(main) == 1 and (others != {main[0].base} or any(self._is_long(o, node) for o in others if o))
+                if apart and _is_main(main[0].items):
+                    # what leads to the merge flows into it, up to the last layer; the other branches are names
+                    (flow,) = main
+                    cut = _last_layer(flow.items)
+                    before, flow.items = flow.items[:cut], flow.items[cut:]
+                    base, flow.base = flow.base, before[-1].node
+                    items.append(Merge(node, branches, flow.base))
+                    items.reverse()
+                    return Chain(base, [*before, *items], end)
                 bases = bases_of(branches)
                 base = bases[0] if len(bases) == 1 else None
                 items.append(Merge(node, branches, base))
@@ -123,6 +135,20 @@ class Structure:
                 break
         items.reverse()
         return Chain(node, items, end)
+
+
+def _is_main(items: list[Item]) -> bool:
+    """Whether a branch is longer than a few steps."""
+    return _last_layer(items) > 0 and sum(isinstance(i, Merge) or i.node.op.counts_depth for i in items) > 1
+
+
+def _last_layer(items: list[Item]) -> int:
+    """Where the last layer of a branch begins; 0 where it is all that there is."""
+    for i in range(len(items) - 1, 0, -1):
+        item = items[i]
+        if isinstance(item, Step) and (item.node.op.counts_depth or item.node.op.name == "upsample"):
+            return i
+    return 0
 
 
 def bases_of(branches: list[Chain]) -> list[Node]:

@@ -26,6 +26,8 @@ def title_of(items: list[Item]) -> str:
     names = {n.op.name for n in steps}
     before = layers(items[: items.index(merge)])
     match merge.node.op.name:
+        case "mul" if len(items) > 1 and layers(items[: items.index(merge)]):
+            return "mbconv" if any(s.node.op.name == "depthwise" for s in layers(items)) else "block1"
         case "mul":
             return "se" if names & {"global_avgpool", "global_maxpool"} else "gate"
         case "add":
@@ -73,7 +75,7 @@ def _plain_title(names: list[str]) -> str:
             return "up"
         case ["dense", *_]:
             return "head"
-    return "inverted" if "depthwise" in kinds else "block1"
+    return "mbconv" if "depthwise" in kinds else "block1"
 
 
 def hint_widths(title: str, items: list[Item], columns: list[Column]) -> None:
