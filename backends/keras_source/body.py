@@ -52,6 +52,7 @@ class BodyWriter(Places):
         self.live = {s.share for s in every(lowered.steps) if isinstance(s, Apply) and s.share is not None}
         for entry in lowered.entries:
             self.place[entry] = Local(self.own_names[entry])
+            self.left[entry] += defers  # a net's inputs are named once more, at the end
 
     def run(self, steps: Sequence[Step]) -> None:
         for step in steps:
@@ -137,7 +138,7 @@ class BodyWriter(Places):
     def give(self, val: Val, made: Code) -> None:
         """Give a value a variable."""
         self.place[val] = made
-        self.assign(self.own_names.get(val) or self.wanted.get(val) or self.free_name(), val)
+        self.assign(self.own_names.get(val) or self.wanted.get(val) or self.free_name(val), val)
 
     def _unpack(self, step: Apply, made: Code) -> None:
         """`x, aux = block(x)`."""
