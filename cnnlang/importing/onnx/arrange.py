@@ -14,6 +14,7 @@ from cnnlang.importing.onnx.scalars import MAX_EXPRESSION, Expr, activation_of, 
 from cnnlang.importing.onnx.views import Atom, View, full, joined, view_of
 from cnnlang.ir import Node
 from cnnlang.ops.base import Op
+from cnnlang.ops.elementwise import Relu
 from cnnlang.ops.pool import AdaptiveAvgPool, GlobalAvgPool
 from cnnlang.ops.shape import Flatten
 
@@ -319,6 +320,10 @@ def _clipped(r: Reader, expr: Expr, view: View, low: float, high: float) -> View
         inner = scaled(r, view, short(low), 1.0, items=items)
         inner = inner.over(r.make("relu", inner.node, items=items))
         return scaled(r, inner, -short(low), 1.0, items=items)
+    if math.isinf(low) and isinstance(view.node.op, Relu) and high > 0:
+        return _clipped(r, expr, view.over(view.node.inputs[0]), 0.0, high)
+    if (low, high) == (0, 6):
+        return view.over(r.make("relu6", view.node, items=items))
     if math.isinf(low):  # min(x, high) = high - relu(high - x)
         inner = scaled(r, view, short(high), -1.0, items=items)
         inner = inner.over(r.make("relu", inner.node, items=items))

@@ -37,7 +37,9 @@ class Guesses:
         dims = self._shapes.get(name)
         if dims is None or len(dims) not in (2, 4) or not isinstance(dims[1], int):
             return UNKNOWN
-        return view_of(Node.of(Input((Term.variable("N"), *dims[1:]), "?")))
+        node = Node.of(Input((Term.variable("N"), *dims[1:]), "?"))
+        self.r.guessed.add(node)
+        return view_of(node)
 
 
 def _inferred(r: Reader) -> dict[str, list[Dim]]:

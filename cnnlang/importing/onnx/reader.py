@@ -86,6 +86,8 @@ class Reader:
         The layers with weights.
     owners
         The layer of each weight, by the key that stands in its path as long as it has none.
+    guessed
+        Nodes in place of what cannot be said.
     became
         The operators that each node of the file has become, by its number.
     item
@@ -104,6 +106,7 @@ class Reader:
     budget: Budget = field(default_factory=Budget)
     settled: dict[Expr, View] = field(default_factory=dict)
     leaves: dict[View, Expr] = field(default_factory=dict)
+    guessed: set[Node] = field(default_factory=set)
     _weights: dict[tuple[Any, ...], tuple[Node, ...]] = field(default_factory=dict)
 
     def note(self, word: str, *items: Item | None) -> None:

@@ -61,6 +61,15 @@ def part(r: Reader, item: Item, inputs: list[Value | None]) -> Value:
     return _expr(r, item, item.op_type, [inputs[0]])
 
 
+@rule("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Where")
+def chosen(r: Reader, item: Item, inputs: list[Value | None]) -> Value:
+    """Two formulas for two ranges of one value (PyTorch's softplus)."""
+    args = [v.number() if isinstance(v, Constant) else v for v in inputs]
+    if not _same_value(r, [v for v in inputs if isinstance(v, View | Expr)]):
+        raise unsayable("it chooses between several values of the net")
+    return _expr(r, item, item.op_type, args)
+
+
 @rule("HardSigmoid")
 def hardsigmoid(r: Reader, item: Item, inputs: list[Value | None]) -> Value:
     alpha, beta = item.number_of("alpha", 0.2), item.number_of("beta", 0.5)

@@ -127,7 +127,7 @@ def deconv(r: Reader, item: Item, inputs: list[Value | None]) -> Value:
                 raise unsayable("its output_shape depends on a size that is not known")
             added[axis] += max(-total, 0)
             total = max(total, 0)
-            first = total - total // 2 if auto == "SAME_LOWER" else total // 2
+            first = total // 2 if auto == "SAME_UPPER" else total - total // 2
             pads[2 * axis : 2 * axis + 2] = [first, total - first]
         extra = (added[0], added[1])
     elif auto == "VALID":

@@ -181,6 +181,8 @@ def cut(r: Reader, item: Item, inputs: list[Value | None]) -> Value:
         if step == -1 and order_of([view])[place] == 1 and isinstance(whole, int) and whole <= 16:
             view = picked(r, view, place, list(range(whole))[slice(_raw(start), _raw(end), -1)])
             continue
+        if place == 0:
+            raise unsayable("it takes some of the samples")
         if step < 1:
             raise unsayable("it turns the map around")
         view = part(r, view, place, *_between(start, end, whole, step), step)

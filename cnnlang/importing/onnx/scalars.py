@@ -72,7 +72,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "Div": np.divide,
     "Erf": _erf,
     "Exp": np.exp,
+    "Greater": np.greater,
+    "GreaterOrEqual": np.greater_equal,
     "HardSigmoid": lambda x, a, b: np.clip(a * x + b, 0, 1),
+    "Less": np.less,
+    "LessOrEqual": np.less_equal,
     "Log": np.log,
     "Max": np.maximum,
     "Min": np.minimum,
@@ -86,6 +90,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "Sqrt": np.sqrt,
     "Sub": np.subtract,
     "Tanh": np.tanh,
+    "Where": lambda test, x, y: np.where(test != 0, x, y),
 }
 CANDIDATES = (
     "relu", "relu6", "hardswish", "hardsigmoid", "silu", "mish", "gelu", "softplus", "sigmoid", "tanh", "elu", "selu",

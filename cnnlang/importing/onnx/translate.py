@@ -16,13 +16,14 @@ from cnnlang.importing.onnx import (
     rules_resize,
     rules_shape,
 )
-from cnnlang.importing.onnx.arrange import Failed, canonical, seen
+from cnnlang.importing.onnx.arrange import Failed, canonical, seen, settle
 from cnnlang.importing.onnx.attributes import Item
 from cnnlang.importing.onnx.constants import Constant
 from cnnlang.importing.onnx.guess import Guesses
 from cnnlang.importing.onnx.hinted import groups_of, said
 from cnnlang.importing.onnx.model import DOMAINS
 from cnnlang.importing.onnx.reader import RULES, UNKNOWN, Reader, Unknown, Value, operator_error
+from cnnlang.importing.onnx.scalars import Expr
 from cnnlang.importing.onnx.views import View, full, laid_out, view_of
 from cnnlang.ir import Node
 from cnnlang.ops.base import Input
@@ -109,6 +110,15 @@ def _refused(
     if reason.code != "E0602":
         raise LayerError(reason.code, f"the `{item.kind}` node {item.title}: {reason.why}") from None
     found.setdefault(item.number, (item, reason))
+    for value in inputs:  # what it would have read is looked at too
+        if isinstance(value, Expr):
+            try:
+                settle(r, value)
+            except Failed as failure:
+                culprit = failure.item or item
+                found.setdefault(culprit.number, (culprit, failure))
+            except (LayerError, OperatorError):
+                continue
     return guesses.of(item)
 
 
@@ -152,6 +162,8 @@ def results(r: Reader, channels_last: bool) -> tuple[list[Node], list[Finding]]:
         value = r.values.get(name)
         if isinstance(value, Unknown):
             continue
+        if isinstance(value, View) and value.node in r.guessed:
+            continue
         try:
             nodes.append(_result(r, value, channels_last))
         except Failed as error:
@@ -166,7 +178,7 @@ def _result(r: Reader, value: Value | None, channels_last: bool) -> Node:
         raise unsayable("it is a constant, whatever comes in")
     view = canonical(r, seen(r, value))
     node = view.node
-    if isinstance(node.op, Input):
+    if isinstance(node.op, Input) and node not in r.guessed:
         raise unsayable("it is what comes in, unchanged")
     if view.axes == view_of(node).axes:
         return node
