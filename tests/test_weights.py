@@ -89,7 +89,9 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 
 def test_weights_are_written_to_files_of_a_known_kind(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"w\.bin: weights are written to \.safetensors, \.npz, \.pth and \.pt files"):
+    with pytest.raises(
+        WeightsError, match=r"w\.bin: weights are written to \.safetensors, \.npz, \.pth and \.pt files"
+    ):
         save_weights(tmp_path / "w.bin", some_weights())
 
 

@@ -71,13 +71,14 @@ def convert(
     from cnnlang.weight_files.conversion import convert_weights
     from cnnlang.weight_files.fitting import Misfit
     from cnnlang.weight_files.mapping import read_map
+    from cnnlang.weight_files.tables import counted
 
     program = _program(file, net, overrides, root)
     if propose:
         if target is not None or map_file is not None or program is None:
             msg = "--propose takes IN and --for FILE.cnn, writes a map (-o MAP), and converts nothing"
             raise UsageError(msg)
-        return _propose(source, program, output)
+        return _propose(source, program, output, _as_given(source, file, net, overrides))
     if output is not None or target is None:
         msg = "convert takes two files, IN and OUT; -o names the map that --propose writes"
         raise UsageError(msg)
@@ -87,21 +88,21 @@ def convert(
     except Misfit as error:
         say(f"error: {error}", "error")
         if not map_file:
-            again = f"cnnlang weights convert {_as_given(source, file, net, overrides)} --propose -o map.txt"
+            again = f"{_as_given(source, file, net, overrides)} --propose -o map.txt"
             say(f"help: where only the names differ, propose a map: {again}", "help")
         return 1
     for sentence in done.unusual:
         say(f"warning: {sentence}", "warning")
-    say(f"wrote {target}: {done.arrays:,} arrays, {done.numbers:,} numbers")
+    say(f"wrote {target}: {counted(done.arrays, 'array')}, {counted(done.numbers, 'number')}")
     return 0
 
 
 def _as_given(source: str, file: str | None, net: str | None, overrides: dict[str, Any]) -> str:
-    """The words that name a file of weights and its net."""
+    """The command that converts a file of weights for its net, as far as where to."""
     import json
 
     given = [f"{name}={'none' if value is None else json.dumps(value)}" for name, value in overrides.items()]
-    words = [source, "--for", str(file), *(["--net", net] if net else [])]
+    words = ["cnnlang", "weights", "convert", source, "--for", str(file), *(["--net", net] if net else [])]
     return shlex.join([*words, *(word for text in given for word in ("--set", text))])
 
 
@@ -117,7 +118,7 @@ def _program(file: str | None, net: str | None, overrides: dict[str, Any], root:
     return pick(checked_file(file, net, overrides, root), net)
 
 
-def _propose(source: str, program: Program, output: str | None) -> int:
+def _propose(source: str, program: Program, output: str | None, again: str) -> int:
     """Show a map, and write it; 1 where a weight has no array, so that it could not be used as it is."""
     from cnnlang.files import write_bytes
     from cnnlang.weight_files import opened
@@ -135,7 +136,8 @@ def _propose(source: str, program: Program, output: str | None) -> int:
     put(proposal_table(proposal, name, program.name, terminal_width(), wants_color(sys.stdout)))
     if output is not None:
         write_bytes(output, map_text(proposal, name, program.name).encode())
-        say(f"wrote {output}")
+        doubt = " (look at what is marked ?)" if any(not row.is_sure for row in proposal.rows) else ""
+        say(f"wrote {output}{doubt}; use it with: {again} OUT --map {shlex.quote(output)}")
     return 1 if proposal.missing else 0
 
 

@@ -155,7 +155,7 @@ def _change(shape: tuple[int, ...], owner: Owner) -> tuple[tuple[int, ...], Any]
                 return (b, a), lambda array: _rows_as_here(array, owner).T
             return (b, a), lambda array: array.T
         case _, (size,) if int(np.prod(shape)) == size and max(shape, default=1) == size:
-            if owner.flattened:
+            if owner.flattened and owner.op != "dense":
                 return owner.shape, lambda array: _rows_as_here(array.reshape(-1), owner)
             return owner.shape, lambda array: array.reshape(owner.shape)
     return shape, lambda array: array

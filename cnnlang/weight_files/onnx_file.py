@@ -115,7 +115,7 @@ def _uses(graph: Any) -> dict[str, _Use]:
 
 def _stored(path: Path, bad: tuple[type[BaseException], ...], tensor: Any, dtype: str, use: _Use | None) -> Stored:
     shape = tuple(tensor.dims)
-    change = _change(shape, use)
+    here, change = _change(shape, use)
     bytes_ = math.prod(shape) * WIDTH.get(dtype, 0)
 
     def read() -> NDArray[Any]:
@@ -132,18 +132,16 @@ def _stored(path: Path, bad: tuple[type[BaseException], ...], tensor: Any, dtype
                 return change(np.frombuffer(raw, np.dtype(dtype).newbyteorder("<")).reshape(shape))
             return change(np.asarray(numpy_helper.to_array(tensor)).astype(np.float64))
 
-    return Stored(
-        dtype, change(np.broadcast_to(np.float32(0), shape)).shape, read, *((use.layer, use.role) if use else ())
-    )
+    return Stored(dtype, here, read, use.layer if use else "", use.role if use else "")
 
 
-def _change(shape: tuple[int, ...], use: _Use | None) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """How a tensor comes to lie as here."""
+def _change(shape: tuple[int, ...], use: _Use | None) -> tuple[tuple[int, ...], Callable[[NDArray[Any]], NDArray[Any]]]:
+    """The shape that a tensor has here, and how it comes to lie so."""
     if use and use.transposed and len(shape) == 2:
-        return lambda array: array.T
+        return shape[::-1], lambda array: array.T
     if use and use.operator == "PRelu" and shape[1:] and all(size == 1 for size in shape[1:]):
-        return lambda array: array.reshape(-1)
-    return lambda array: array
+        return shape[:1], lambda array: array.reshape(-1)
+    return shape, lambda array: array
 
 
 def _external(path: Path, tensor: Any) -> bytes:

@@ -7,6 +7,7 @@ each pair is, is said, and nothing of it is applied by itself.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -91,9 +92,9 @@ def propose(stored: Mapping[str, Stored], owners: Mapping[str, Owner]) -> Propos
         raise WeightsError(msg)
     fits = _Fits(owners, _convention(theirs, wanted))
     weights, lines = _table(ours, theirs, fits)
-    pairs = _best_order(weights, ours, theirs)
-    alike = _counterparts(weights)
-    rows = tuple(_row(ours, theirs, lines, weights, alike, pair) for pair in sorted(pairs))
+    pairs, is_by_name = _best_order(weights, ours, theirs)
+    judge = _Judge(ours, theirs, weights, is_by_name or list(found) == sorted(found))
+    rows = tuple(judge.row(lines[i, j], i, j, turn) for i, j, turn in sorted(pairs))
     taken = {line.theirs for row in rows for line in row.lines}
     given = {line.ours for row in rows for line in row.lines}
     unused = tuple(p.name for unit in theirs for p in unit.parts if p.name not in taken)
@@ -199,22 +200,23 @@ def _table(ours: Sequence[Unit], theirs: Sequence[Unit], fits: _Fits) -> tuple[N
 # --- alignment --------------------------------------------------------------------------------------------------------
 
 
-def _best_order(weights: NDArray[np.float32], ours: Sequence[Unit], theirs: Sequence[Unit]) -> Pairs:
-    """The pairs, in whichever order of the file aligns best.
+def _best_order(weights: NDArray[np.float32], ours: Sequence[Unit], theirs: Sequence[Unit]) -> tuple[Pairs, bool]:
+    """The pairs, in whichever order of the file aligns best, and whether that is the order of its names.
 
     That may be its own or that of its names, of all layers or, where a file has one operator's after the other's, of
     each operator's alone.
     """
     if not weights.size:
-        return []
+        return [], False
     rows = np.arange(len(ours))
     apart = [rows[[unit.op == op for unit in ours]] for op in dict.fromkeys(unit.op for unit in ours)]
     by_name = sorted(range(len(theirs)), key=lambda j: natural(theirs[j].name))
-    tried = []
-    for groups in ([rows], apart):
-        for order in (list(range(len(theirs))), by_name):
-            tried.append(_aligned_groups(weights, groups, order))
-    return max(tried, key=lambda pairs: sum(float(weights[i, j]) / (4 ** min(r, 1)) for i, j, r in pairs))
+    tried = [
+        (_aligned_groups(weights, groups, order), order is by_name)
+        for groups in ([rows], apart)
+        for order in (list(range(len(theirs))), by_name)
+    ]
+    return max(tried, key=lambda found: sum(float(weights[i, j]) / (4 ** min(r, 1)) for i, j, r in found[0]))
 
 
 def _aligned_groups(weights: NDArray[np.float32], groups: list[NDArray[np.intp]], order: list[int]) -> Pairs:
@@ -262,35 +264,40 @@ def _heaviest(weights: NDArray[np.float32]) -> list[tuple[int, int]]:
 # --- how sure ---------------------------------------------------------------------------------------------------------
 
 
-def _counterparts(weights: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """How many layers of the file each of the net could be, and the other way round."""
-    return np.count_nonzero(weights, axis=1), np.count_nonzero(weights, axis=0)
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Says of a pair why it was made and whether that can be trusted.
 
+    `is_by_name` is whether the order in which the layers were aligned is but that of their names; then it tells
+    something only of names that differ in nothing but numbers.
+    """
 
-def _row(
-    ours: Sequence[Unit],
-    theirs: Sequence[Unit],
-    lines: Lines,
-    weights: NDArray[np.float32],
-    alike: tuple[NDArray[np.intp], NDArray[np.intp]],
-    pair: tuple[int, int, int],
-) -> Row:
-    i, j, turn = pair
-    found = lines[i, j]
-    here, there = int(alike[1][j]), int(alike[0][i])
-    if here == there == 1:
-        why, is_sure = "only one of its shape", True
-    elif weights[i, j] > 1 and _is_unlike_others(weights, i, j):
-        why, is_sure = "names agree", True
-    elif turn == 0 and here == there:
-        why, is_sure = f"in order, {here} alike", True
-    else:
-        why, is_sure = f"ambiguous: {there} for {here}" if here != there else f"out of order, {here} alike", False
-    is_sure = is_sure and not any(line.is_constant for line in found)
-    return Row(theirs[j].name, ours[i].name, theirs[j].parts[0].shape, why, is_sure, found)
+    ours: Sequence[Unit]
+    theirs: Sequence[Unit]
+    weights: NDArray[np.float32]
+    is_by_name: bool
 
+    def row(self, lines: tuple[Line, ...], i: int, j: int, turn: int) -> Row:
+        why, is_sure = self._why(i, j, turn)
+        is_sure = is_sure and not any(line.is_constant for line in lines)
+        return Row(self.theirs[j].name, self.ours[i].name, self.theirs[j].parts[0].shape, why, is_sure, lines)
 
-def _is_unlike_others(weights: NDArray[np.float32], i: int, j: int) -> bool:
-    """Whether the pair's names are alike, and more so than those of any other pair with one of the two."""
-    rest = np.concatenate([np.delete(weights[i], j), np.delete(weights[:, j], i)])
-    return bool(weights[i, j] > max(rest.max(initial=0) + MARGIN * OF_NAMES, 1 + ALIKE * OF_NAMES))
+    def _why(self, i: int, j: int, turn: int) -> tuple[str, bool]:
+        there, here = np.flatnonzero(self.weights[i]), np.flatnonzero(self.weights[:, j])
+        if len(here) == len(there) == 1:
+            return "only one of its shape", True
+        if self._names_agree(i, j):
+            return "names agree", True
+        if len(here) != len(there):
+            return f"{len(there)} of this shape for {len(here)}", False
+        if turn:
+            return f"out of order, {len(here)} alike", False
+        if self.is_by_name and len({re.sub(r"\d+", "0", self.theirs[k].name) for k in there.tolist()}) > 1:
+            return f"by alphabet, {len(here)} alike", False
+        return f"in order, {len(here)} alike", True
+
+    def _names_agree(self, i: int, j: int) -> bool:
+        """Whether the names of a pair are alike, and more so than those of any other pair with one of the two."""
+        rest = np.concatenate([np.delete(self.weights[i], j), np.delete(self.weights[:, j], i)])
+        least = max(rest.max(initial=0) + MARGIN * OF_NAMES, 1 + ALIKE * OF_NAMES)
+        return bool(self.weights[i, j] > least)

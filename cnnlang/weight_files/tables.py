@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,6 +17,10 @@ from cnnlang.weight_files.proposal import Proposal, Row
 TOP = 20  # differences that are shown unless all are asked for
 LISTED = 10
 LAID_OUT = {"keras": "laid out as Keras does", "transposed": "transposed"}
+COMMON = {
+    "keras": "kernels lie as Keras lays them out: [h, w, in, out] and [in, out]",
+    "transposed": "dense kernels are transposed: [in, out]",
+}
 
 
 def proposal_table(proposal: Proposal, source: str, net: str, width: int | None = None, color: bool = False) -> str:
@@ -26,20 +31,20 @@ def proposal_table(proposal: Proposal, source: str, net: str, width: int | None 
         cells = [[row.theirs, row.ours, _shape(row.shape), _why(row, common)] for row in proposal.rows]
         table = Grid(["theirs", "ours", "shape", "why"], cells, [False] * 4, {3: 18, 0: 16, 1: 16})
         parts.append(f"{printable(source)} for {net}\n\n{table.text(width, color)}")
-        parts += [f"its kernels are {LAID_OUT[common]}; the map says `{common}`"] if common else []
+        parts += [_filled(f"{COMMON[common]}; the map says so, `{common}`", width)] if common else []
     parts += [_list("weights of the net for which nothing fits", proposal.missing)] if proposal.missing else []
     parts += [_list("arrays of the file that fit nothing", proposal.unused)] if proposal.unused else []
-    parts.append(proposal_summary(proposal))
+    parts.append(_filled(proposal_summary(proposal), width))
     return "\n\n".join(parts)
 
 
 def proposal_summary(proposal: Proposal) -> str:
     """One line: how many are sure, and how many are not."""
     doubtful = sum(not row.is_sure for row in proposal.rows)
-    counts = [f"{len(proposal.rows) - doubtful:,} of {_count(len(proposal.rows), 'layer')} sure"]
+    counts = [f"{len(proposal.rows) - doubtful:,} of {counted(len(proposal.rows), 'layer')} sure"]
     counts += [f"{doubtful:,} to look at (marked ?)"] if doubtful else []
-    counts += [f"{len(proposal.missing):,} weights missing"] if proposal.missing else []
-    counts += [f"{_count(len(proposal.unused), 'array')} unused"] if proposal.unused else []
+    counts += [f"{counted(len(proposal.missing), 'weight')} missing"] if proposal.missing else []
+    counts += [f"{counted(len(proposal.unused), 'array')} unused"] if proposal.unused else []
     return "; ".join(counts)
 
 
@@ -84,17 +89,17 @@ def comparison_text(
         lines = [f"{n}: {_shape(a)} and {_shape(b)}" for n, a, b in found.reshaped]
         parts.append(_list("of other shapes", lines, top is None))
     if shown:
-        headings = ["weight", "shape", "largest difference", "of the largest number"]
+        headings = ["weight", "shape", "difference", "relative"]
         cells = [[d.name, _shape(d.shape), _number(d.absolute), _number(d.relative)] for d in shown]
         parts.append(Grid(headings, cells, [False, False, True, True], {0: 24}).text(width, color))
-    return "\n\n".join([*parts, comparison_summary(found, tolerance, len(shown))])
+    return "\n\n".join([*parts, _filled(comparison_summary(found, tolerance, len(shown)), width)])
 
 
 def comparison_summary(found: Comparison, tolerance: float, shown: int) -> str:
     """How many arrays differ, and by how much."""
     differing = found.differing(tolerance)
     within = f" by more than {tolerance:g}" if tolerance else ""
-    count = f"{len(found.compared):,} arrays in both"
+    count = f"{counted(len(found.compared), 'array')} in both"
     if not found.compared:
         text = "no arrays in both"
     elif not differing:
@@ -104,7 +109,7 @@ def comparison_summary(found: Comparison, tolerance: float, shown: int) -> str:
     if len(differing) > shown:
         text += f"; {len(differing) - shown:,} more with --all"
     if found.left_out:
-        text += f"; {_count(found.left_out, 'array')} of other types than floats left out"
+        text += f"; {counted(found.left_out, 'array')} of other types than floats left out"
     return text
 
 
@@ -129,6 +134,10 @@ def _data(found: Difference) -> dict[str, Any]:
     return {"name": found.name, "shape": list(found.shape), **plain}
 
 
+def _filled(sentence: str, width: int | None) -> str:
+    return textwrap.fill(sentence, width) if width else sentence
+
+
 def _shape(shape: Shape) -> str:
     return "x".join(map(str, shape)) or "a number"
 
@@ -137,7 +146,8 @@ def _number(value: float) -> str:
     return "0" if not value else f"{value:.2e}"
 
 
-def _count(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """`1 array`, `2 arrays`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
