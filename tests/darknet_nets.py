@@ -156,6 +156,10 @@ ACTIVATE: dict[str, Callable[[Array], Array]] = {
     "tanh": lambda x: (np.exp(2 * x) - 1) / (np.exp(2 * x) + 1),
     "swish": lambda x: x / (1 + np.exp(-x)),
     "mish": _mish,
+    "revleaky": lambda x: np.where(x > 0, x, 0.1 * x),
+    "loggy": lambda x: 2 / (1 + np.exp(-x)) - 1,
+    "ramp": lambda x: x * (x > 0) + 0.1 * x,
+    "hardtan": lambda x: np.minimum(np.maximum(x, -1), 1),
 }
 
 
@@ -274,8 +278,10 @@ class Runner:
         y = x.copy()
         for number in str(o["from"]).split(","):
             value = self.earlier(number)
-            count = min(len(value), len(y))
-            y[:count] += value[:count]
+            stride, count = value.shape[2] // y.shape[2], min(len(value), len(y))
+            for j in range(y.shape[1]):
+                for i in range(y.shape[2]):
+                    y[:count, j, i] += value[:count, j * stride, i * stride]
         return ACTIVATE[o["activation"]](y)
 
     def scale_channels(self, x: Array, o: dict[str, Any]) -> Array:
@@ -285,8 +291,17 @@ class Runner:
         return ACTIVATE[o.get("activation", "linear")](self.earlier(o["from"]) * x)
 
     def softmax(self, x: Array, o: dict[str, Any]) -> Array:
-        y = np.exp(x - x.max())
+        y = np.exp((x - x.max()) / o.get("temperature", 1))
         return y / y.sum()
+
+    def reorg3d(self, x: Array, o: dict[str, Any]) -> Array:
+        c, h, w = x.shape
+        s = o["stride"]
+        y = np.zeros((c * s * s, h // s, w // s))
+        for k in range(len(y)):
+            offset = k // c
+            y[k] = x[k % c, offset // s :: s, offset % s :: s]
+        return y
 
     def dropout(self, x: Array, o: dict[str, Any]) -> Array:
         return x

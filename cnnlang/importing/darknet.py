@@ -10,7 +10,7 @@ from pathlib import Path
 from cnnlang.diagnostics import Diagnostic
 from cnnlang.importing.building import UNKNOWN, Builder, LayerError, Value, broken, built
 from cnnlang.importing.darknet_cfg import Section, parse_cfg
-from cnnlang.importing.darknet_layers import HEADS, say
+from cnnlang.importing.darknet_layers import HEADS, TRAINING, say
 from cnnlang.importing.darknet_net import COMMON, Net
 from cnnlang.importing.darknet_weights import read_weights
 from cnnlang.importing.foreign import Foreign
@@ -118,10 +118,12 @@ def _input(head: Section, builder: Builder) -> Value:
 def _becomes(section: Section, builder: Builder) -> str:
     if section.kind in HEADS:
         return "an output before it"
-    if section.kind == "cost":
+    if section.kind in TRAINING:
         return "nothing (it is for training)"
     if not builder.trail:
         return "goes back to a value" if section.kind == "route" else "what it reads"
+    if section.kind == "reorg3d":
+        return "concat of every so many places"
     return " -> ".join(builder.trail)
 
 

@@ -19,10 +19,12 @@ NO_RULE = {
     "normalization": "Darknet's leaves a neighbour of the first channels out",
     "l2norm": "there is no such normalisation",
     "iseg": "it is a loss",
-    "contrastive": "it is a loss",
+    "implicit": "a weight is no value of a net",
 }
+TRAINING = ("cost", "contrastive")
 RECURRENT = ("rnn", "gru", "lstm", "crnn", "conv_lstm", "history")
 TRAINED_ALONE = ["dropblock", "dropblock_size_rel", "dropblock_size_abs"]
+MAX_REORG = 8
 BN_ORDER = ((1, "bias"), (1, "weight"), (1, "running_mean"), (1, "running_var"))
 
 
@@ -66,6 +68,8 @@ def convolutional(s: Section, net: Net) -> Value:
         binary="weights that are signs alone",
         xnor="weights and values that are signs alone",
         antialiasing="it blurs before it takes every other place",
+        coordconv="it adds the places of the map as channels",
+        bin_output="values that are signs alone",
         share_index="weights that belong to another layer",
         flipped="weights in another order",
         deform="kernels that are made of one another",
@@ -74,7 +78,7 @@ def convolutional(s: Section, net: Net) -> Value:
         stretch="kernels that are made of one another",
         stretch_sway="kernels that are made of one another",
     )
-    s.ignore("assisted_excitation")
+    s.ignore("assisted_excitation", "angle", "dot", "grad_centr", "reverse", "stream", "wait_stream")
     size = s.integer("size", 1, 1)
     dilation = s.integer("dilation", 1, 1)
     groups, filters = s.integer("groups", 1, 1), s.integer("filters", 1, 1)
@@ -161,7 +165,11 @@ def batchnorm(s: Section, net: Net) -> Value:
 
 @rule("maxpool", "max")
 def maxpool(s: Section, net: Net) -> Value:
-    s.forbid(maxpool_depth="the largest of channels", antialiasing="it blurs before it takes every other place")
+    s.forbid(
+        maxpool_depth="the largest of channels",
+        maxpool_zero_nonmax="it changes what it reads",
+        antialiasing="it blurs before it takes every other place",
+    )
     s.ignore("out_channels")
     return _pool(s, net, "maxpool")
 
@@ -214,18 +222,28 @@ def dropout(s: Section, net: Net) -> Value:
 
 @rule("softmax", "soft")
 def softmax(s: Section, net: Net) -> Value:
-    s.forbid(tree="a softmax for each node of a tree")
+    if s.has("tree"):
+        raise unsayable("a softmax for each node of a tree", s.place("tree"))
     if s.integer("groups", 1) != 1:
         raise unsayable("several softmaxes, each over a part of the channels", s.place("groups"))
-    if s.number("temperature", 1) != 1:
-        raise unsayable("its temperature is not 1", s.place("temperature"))
+    temperature = s.number("temperature", 1)
+    if temperature <= 0:
+        raise broken(f"temperature must be above 0, not {temperature:g}", s.place("temperature"))
     s.ignore("noloss")
-    return net.builder.apply("softmax", net.x if s.flag("spatial") else net.features(net.x))
+    x = net.x if s.flag("spatial") else net.features(net.x)
+    if temperature != 1:
+        x = net.builder.apply("normalize", x, mean=0, std=temperature)
+    return net.builder.apply("softmax", x)
 
 
-@rule("cost")
+@rule(*TRAINING)
 def cost(s: Section, net: Net) -> Value:
-    s.ignore("type", "scale", "ratio", "noobj", "thresh", "smooth")
+    s.ignore(*s.options)
+    return net.x
+
+
+@rule("empty", "silence")
+def empty(s: Section, net: Net) -> Value:
     return net.x
 
 
@@ -254,14 +272,19 @@ def _cut_to(x: Value, other: Value, s: Section, net: Net) -> Value:
     if x.shape is None or other.shape is None or len(x.shape) != len(other.shape):
         return other
     if x.shape[1:] != other.shape[1:]:
-        raise unsayable(
-            f"it adds maps of {_size(x.shape)} and {_size(other.shape)}, taking or filling every so many places",
-            s.place("from"),
-        )
-    here, there = x.shape[0], other.shape[0]
+        other = _sampled(x.shape, other.shape, other, s, net)
+    here, there = x.shape[0], other.shape[0] if other.shape else 0
     if there > here:
         return net.builder.apply("channels", other, start=0, stop=here)
     return net.builder.apply("pad_channels", other, before=0, after=here - there) if there < here else other
+
+
+def _sampled(here: tuple[int, ...], there: tuple[int, ...], other: Value, s: Section, net: Net) -> Value:
+    """Every so many places of a larger map, as Darknet's `shortcut_cpu` takes them."""
+    stride = max(there[1] // here[1], 1)
+    if [(size - 1) // stride + 1 for size in there[1:]] != list(here[1:]) or there[2] // here[2] != stride:
+        raise unsayable(f"it adds a map of {_size(there)} to one of {_size(here)}", s.place("from"))
+    return net.builder.apply("maxpool", other, kernel=1, stride=stride)
 
 
 def _size(shape: tuple[int, ...]) -> str:
@@ -293,6 +316,24 @@ def _part(x: Value, groups: int, group: int, s: Section, net: Net) -> Value:
     if count * groups != x.shape[0]:
         raise broken(f"groups={groups} must divide the {x.shape[0]} channels", s.place("groups"))
     return net.builder.apply("channels", x, start=group * count, stop=(group + 1) * count)
+
+
+@rule("reorg3d")
+def reorg3d(s: Section, net: Net) -> Value:
+    """Places become channels: of each square of places first all channels of the first, then of the next."""
+    s.forbid(reverse="channels become places, in another order than `pixel_shuffle`'s")
+    stride = s.integer("stride", 1, 1)
+    x = net.builder.as_map(net.x)
+    if x.shape is not None and any(side % stride for side in x.shape[1:]):
+        raise broken(f"stride={stride} must divide the map, {_size(x.shape)}", s.place("stride"))
+    if stride > MAX_REORG:
+        raise unsayable(f"{stride * stride} parts are too many", s.place("stride"))
+    parts = []
+    for row in range(stride):
+        for column in range(stride):
+            part = net.builder.apply("crop", x, amount=(row, 0, column, 0)) if row or column else x
+            parts.append(net.builder.apply("maxpool", part, kernel=1, stride=stride))
+    return net.builder.apply("concat", *parts) if len(parts) > 1 else x
 
 
 @rule("upsample")

@@ -15,16 +15,23 @@ EPS = 1e-5
 (The CPU code of the first version divides by sqrt(variance) + 1e-6; nets were trained on the GPU's.)
 """
 
-ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
-    "relu": ("relu", {}),
-    "relu6": ("relu6", {}),
-    "leaky": ("leaky_relu", {"slope": 0.1}),
-    "relie": ("leaky_relu", {"slope": 0.01}),
-    "elu": ("elu", {}),
-    "logistic": ("sigmoid", {}),
-    "tanh": ("tanh", {}),
-    "swish": ("silu", {}),
-    "mish": ("mish", {}),
+Steps = tuple[tuple[str, dict[str, Any]], ...]
+ACTIVATIONS: dict[str, Steps] = {
+    "linear": (),
+    "relu": (("relu", {}),),
+    "relu6": (("relu6", {}),),
+    "leaky": (("leaky_relu", {"slope": 0.1}),),
+    "revleaky": (("leaky_relu", {"slope": 0.1}),),
+    "relie": (("leaky_relu", {"slope": 0.01}),),
+    "elu": (("elu", {}),),
+    "logistic": (("sigmoid", {}),),
+    "tanh": (("tanh", {}),),
+    "swish": (("silu", {}),),
+    "mish": (("mish", {}),),
+    # 2 / (1 + exp(-x)) - 1 = tanh(x / 2)
+    "loggy": (("normalize", {"mean": 0, "std": 2}), ("tanh", {})),
+    # from -1 to 1: relu6(3*x + 3) / 3 - 1
+    "hardtan": (("normalize", {"mean": -1, "std": 1 / 3}), ("relu6", {}), ("normalize", {"mean": 3, "std": 3})),
 }
 WITHOUT_EQUAL = {
     "selu": "its constants have four digits, those of `selu` are exact",
@@ -134,13 +141,15 @@ class Net:
             E0602: the language has none such.
         """
         name = section.text("activation", default)
-        if name == "linear":
-            return value
+        if name == "ramp":  # relu(x) + x / 10
+            tenth = self.builder.apply("normalize", value, mean=0, std=10)
+            return self.builder.apply("add", self.builder.apply("relu", value), tenth)
         if name not in ACTIVATIONS:
             why = WITHOUT_EQUAL.get(name, "the language has no such activation")
             raise unsayable(f"activation={name}: {why}", section.place("activation"))
-        op, arguments = ACTIVATIONS[name]
-        return self.builder.apply(op, value, **arguments)
+        for op, arguments in ACTIVATIONS[name]:
+            value = self.builder.apply(op, value, **arguments)
+        return value
 
     def weigh(self, section: Section, kind: str, *layers: Value, order: tuple[tuple[int, str], ...]) -> None:
         """Take note of how a `.weights` file holds weights: the layer by number, and the weight's name, in turn."""

@@ -49,11 +49,11 @@ def read_weights(path: Path, stored: Sequence[Stored], graph: Graph) -> Arrays:
         with path.open("rb") as file:
             length = file.seek(0, 2)
             file.seek(0)
-            start, transposed = _header(path, file.read(20))
+            starts, transposed = _header(path, file.read(20))
             wanted = graph.weights
             arrays: Arrays = {}
-            place = start
-            for op, kind in _order(path, stored, length - start):
+            place, order = _order(path, stored, length, starts)
+            for op, kind in order:
                 count = math.prod(op.spec.shape)
                 if kind == ABSENT:
                     arrays[op.path] = np.zeros(op.spec.shape, np.float32)
@@ -69,19 +69,22 @@ def read_weights(path: Path, stored: Sequence[Stored], graph: Graph) -> Arrays:
     return {name: arrays[name] for name in wanted}
 
 
-def _header(path: Path, data: bytes) -> tuple[int, bool]:
-    """Where the weights begin, and whether dense layers are stored the other way round."""
+def _header(path: Path, data: bytes) -> tuple[tuple[int, ...], bool]:
+    """Where the weights may begin, and whether dense layers are stored the other way round."""
     if len(data) < 12:
         raise _unfit(path, "it is too short for a header")
     major, minor, _ = struct.unpack("<3i", data[:12])
     if not (0 <= major < 2000 and 0 <= minor < 2000):
         raise _unfit(path, f"its header says version {major}.{minor}")
-    long = major * 10 + minor >= 2 and major < 1000 and minor < 1000
-    return (20 if long else 16), major > 1000 or minor > 1000
+    if major > 1000 or minor > 1000:
+        return (16, 20), True  # the first version and the fork differ
+    return ((20,) if major * 10 + minor >= 2 else (16,)), False
 
 
-def _order(path: Path, stored: Sequence[Stored], length: int) -> list[tuple[Weight, str]]:
-    """All weights in the order of the file, each with its layer's kind.
+def _order(
+    path: Path, stored: Sequence[Stored], length: int, starts: tuple[int, ...]
+) -> tuple[int, list[tuple[Weight, str]]]:
+    """Where the weights begin, and all of them in the order of the file, each with its layer's kind.
 
     A [batchnorm] layer has a bias in the files of the maintained fork and none in the older ones, where it is 0; the
     length tells.
@@ -91,9 +94,10 @@ def _order(path: Path, stored: Sequence[Stored], length: int) -> list[tuple[Weig
     order = [(node.op, layer.kind) for layer in stored for node in layer.nodes if isinstance(node.op, Weight)]
     older = [(op, ABSENT if kind == "batchnorm" and op.spec.name == "bias" else kind) for op, kind in order]
     for each in (order, older):
-        if _bytes(each) == length:
-            return each
-    floats, wanted = length / FLOAT_BYTES, _bytes(order) // FLOAT_BYTES
+        for start in starts:
+            if start + _bytes(each) == length:
+                return start, each
+    floats, wanted = max(length - starts[0], 0) / FLOAT_BYTES, _bytes(order) // FLOAT_BYTES
     raise _unfit(
         path,
         f"it holds {floats:,.10g} numbers, and this net has {wanted:,}",
