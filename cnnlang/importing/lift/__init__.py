@@ -25,6 +25,7 @@ AUTOMATIC = (
     Plan(units=True, sequences=True),
     Plan(blocks=False, loops=False),
 )
+LARGE = 8000  # nodes, from which on a text is not looked for in several ways
 ROUNDS = 8  # attempts, each without the blocks that the one before made for nothing
 
 
@@ -45,9 +46,12 @@ def write(foreign: Foreign, name: str) -> Written:
     """
     graph = nest_concats(foreign.graph)
     plans = KEEPING if foreign.keeps_names else AUTOMATIC
+    if len(graph.nodes) > LARGE:
+        plans = (plans[0], plans[-1])
     texts = [_structured(foreign, graph, name, plan) for plan in plans]
     refused: FindingsError | None = None
-    for text, net in sorted(texts, key=lambda found: (found[0].count("\n"), len(found[0]))):
+    for raw, net in sorted(texts, key=lambda found: (found[0].count("\n"), len(found[0]))):
+        text = format_source(Source(f"{name}.cnn", raw)) if len(raw) <= MAX_FILE_BYTES else raw
         if len(text.encode()) > MAX_FILE_BYTES:
             message = f"the text of the net would be longer than {MAX_FILE_BYTES // 1024} KiB"
             refused = FindingsError([Diagnostic("E0603", message, file=name)])
@@ -74,4 +78,4 @@ def _structured(foreign: Foreign, graph: Graph, name: str, plan: Plan) -> tuple[
         if not needless:
             break
         banned |= needless
-    return format_source(Source(f"{name}.cnn", draft.text())), draft.name
+    return draft.text(), draft.name

@@ -34,7 +34,10 @@ class Template:
         for k, (number, slope) in enumerate(zip(self.numbers, self.slopes, strict=True)):
             base = self.written.get(f"#{k}", str(number))
             grows = turn if slope == 1 else f"{slope}*{turn}"
-            if slope == 0:
+            if slope and turn.isdigit():  # one turn of a run
+                by = slope * int(turn)
+                made += str(int(base) + by) if base.isdigit() else f"{{{base} {'+' if by > 0 else '-'} {abs(by)}}}"
+            elif slope == 0:
                 made += base if base.isdigit() else f"{{{base}}}"
             elif base == "0":
                 made += f"{{{grows}}}"

@@ -87,10 +87,10 @@ class Folder:
 
     def _runs(self, items: list[Item], nested: bool = False) -> list[Item]:
         """Runs of one item first, then of two, and so on; runs of what holds runs only where `nested`."""
+        keys = [self._exact(item) for item in items]
         for period in range(1, MAX_PERIOD + 1):
             if 2 * period > len(items):
                 break
-            keys = [self._exact(item) for item in items]
             if not any(a == b for a, b in zip(keys, keys[period:], strict=False)):
                 continue
             found: list[Item] = []
@@ -104,7 +104,9 @@ class Folder:
                 run = self._run(part, period) if turns > 1 and is_flat else None
                 found.append(items[i] if run is None else run)
                 i += 1 if run is None else len(run.turns) * period
-            items = found
+            if len(found) < len(items):
+                items = found
+                keys = [self._exact(item) for item in items]
         return items
 
     def _run(self, items: list[Item], period: int) -> Run | None:

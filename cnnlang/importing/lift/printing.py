@@ -233,6 +233,13 @@ def _run(item: Run, scope: Scope, name: str | None) -> list[Piece]:
         scope.unsure |= kinds
         return pieces
     start = 1 if item.first and not same else 0
+    if start and total == "2":
+        kept, scope.turn = scope.turn, "1"
+        was_in_loop, scope.in_loop = scope.in_loop, True
+        pieces += chain_pieces(item.items, scope, name)
+        scope.turn, scope.in_loop = kept, was_in_loop
+        scope.unsure |= kinds
+        return pieces
     holder = item.items[0]
     if labelled and not start and len(item.items) == 1 and isinstance(holder, Call | Step) and holder.label is not None:
         counted = holder.label.counted()

@@ -12,7 +12,7 @@ from cnnlang.importing.lift.shapes import all_steps, chains_in, layers_in
 
 
 MAX_DEPTH = 12
-STAGE = 4  # layers of each module of a stage
+STAGE = 6  # layers of each module of a stage
 
 
 def find_modules(chains: Iterable[Chain], blocks: Blocks) -> None:
@@ -154,7 +154,10 @@ def _is_worth(piece: Piece) -> bool:
 
 
 def _is_stage(piece: Piece) -> bool:
-    """Whether a piece is a list of modules, numbered and each of many layers: that is for a loop to say."""
+    """Whether a piece is a list of modules, numbered, of one block or each of many layers: that is for a loop to say."""
+    blocks = {id(i.block) if isinstance(i, Call) else 0 for i in piece.items}
+    if len(piece.items) > 1 and len(blocks) == 1 and 0 not in blocks:
+        return all(isinstance(i, Call) and i.path is not None and i.path.split(".")[-1].isdigit() for i in piece.items)
     sizes: Counter[str] = Counter()
     for step in all_steps(piece.items):
         if step.path is not None:
