@@ -20,6 +20,7 @@ from cnnlang.backends.numba_cpu import Engine
 from cnnlang.backends.numba_cpu.emitter import Kernel
 from cnnlang.backends.numba_cpu.kernels import WRITERS
 from cnnlang.backends.numba_cpu.kernels.conv import Conv
+from cnnlang.backends.numba_cpu.kernels.winograd import Winograd
 from cnnlang.backends.numba_cpu.machine import WIDTHS, assembly, host
 from cnnlang.backends.numba_cpu.plan.conv import tile
 from cnnlang.backends.numba_cpu.plan.stages import At
@@ -67,7 +68,7 @@ def agree(graph: Graph, sizes: dict[str, int], threads: int = 1, lanes: int | No
         return False
     engine = Engine(graph, weights, threads, lanes)
     program = engine.program(tuple(x.shape for x in inputs))
-    program._threads = threads
+    program.threads = threads
     poison(program)
     for _ in range(2):
         for actual, expected in zip(engine(inputs), reference, strict=True):
@@ -154,6 +155,23 @@ def test_awkward_geometries_agree_with_the_reference(body: str, batch: int, lane
 )
 def test_a_net_that_shares_memory(body: str, sizes: dict[str, int]) -> None:
     assert agree(net(body), sizes, 2)
+
+
+@pytest.mark.parametrize(("height", "width"), [(27, 25), (26, 24), (13, 15), (4, 160)])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "conv(32, 3, pad=1) -> relu",
+        "conv(17, 3, pad=(0, 1, 2, 0), fill=0.5, bias=false) -> bn",
+        "add { | conv(in.channels, 3, pad=1) -> bn | in } -> tanh",
+        "concat { | conv(16, 3, pad=1) | conv(16, 3) -> pad(1) } -> conv(20, 3)",
+    ],
+)
+def test_winograd_agrees_with_the_reference(body: str, height: int, width: int) -> None:
+    graph = net(f"input x: [N, 20, {height}, {width}]\nrelu -> {body}")
+    stages = Engine(graph, random_weights(graph)).program(((1, 20, height, width),)).stages
+    assert any(isinstance(stage.spec, Winograd) for stage in stages) == (host().registers >= 32)
+    assert agree(graph, {"N": 1}, 2)
 
 
 def test_nan_and_infinity_travel() -> None:
@@ -267,7 +285,7 @@ def test_several_models_in_several_threads() -> None:
     engines = [Engine(graph, random_weights(graph), 2) for graph in graphs]
     for engine, some in zip(engines, inputs, strict=True):
         for x in some:
-            engine.program((x.shape,))._threads = 2
+            engine.program((x.shape,)).threads = 2
     expected = [[engine([x])[0] for x in some] for engine, some in zip(engines, inputs, strict=True)]
     wrong: list[Any] = []
 

@@ -19,7 +19,7 @@ def write(module: ir.Module) -> None:
     function = ir.Function(module, ir.FunctionType(VOID, [PTR, I64, I64, I64, PTR]), "run")
     table, stages, thread, threads, counter = function.args
     offer = ir.Function(module, ir.FunctionType(I32, []), "sched_yield")
-    kernel_type = ir.FunctionType(VOID, [PTR, I64, I64])
+    kernel_type = ir.FunctionType(VOID, [PTR, I64, I64, I64])
     b = ir.IRBuilder(function.append_basic_block("entry"))
     blocks = {
         n: function.append_basic_block(n)
@@ -69,7 +69,7 @@ def write(module: ir.Module) -> None:
     b.cbranch(b.icmp_signed("<", begin, end), blocks["call"], blocks["next"])
     b.position_at_end(blocks["call"])
     typed = b.inttoptr(b.ptrtoint(kernel, I64), ir.PointerType(kernel_type))
-    b.call(typed, [args, begin, end])
+    b.call(typed, [args, begin, end, thread])
     b.branch(blocks["next"])
     b.position_at_end(blocks["next"])
     i.add_incoming(b.add(i, I64(1)), blocks["next"])

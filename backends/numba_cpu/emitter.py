@@ -1,8 +1,8 @@
 """Writing kernels as LLVM code: loops, pointers and vectors for a machine of some vector width.
 
-A kernel is a function `void kernel(int64 *args, int64 begin, int64 end)`: it does the items `begin` to `end` of its
-work, and finds sizes and addresses in the words of `args`, which it names when it begins. So one compiled kernel serves
-every shape; what the innermost loop must know (the sizes of a tile, a stride) is a literal of the kernel's `Spec`.
+A kernel is a function `void kernel(int64 *args, int64 begin, int64 end, int64 thread)`: it does the items `begin` to
+`end` of its work, and finds sizes and addresses in the words of `args`, which it names when it begins. So one compiled
+kernel serves every shape; what the innermost loop must know (the sizes of a tile, a stride) is a literal of its spec.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ class Kernel:
         self.module, self.width = module, width
         self.vector = ir.VectorType(F32, width)
         self.mask = ir.VectorType(I32, width)
-        function = ir.Function(module, ir.FunctionType(VOID, [PTR, I64, I64]), name)
-        words, self.begin, self.end = function.args
+        function = ir.Function(module, ir.FunctionType(VOID, [PTR, I64, I64, I64]), name)
+        words, self.begin, self.end, self.thread = function.args
         self.b = ir.IRBuilder(function.append_basic_block("entry"))
         self.args = Args(self, words)
 

@@ -7,25 +7,21 @@ import os
 import threading
 from collections.abc import Callable
 from functools import cache
-from typing import Any
-
-from numpy.typing import NDArray
 
 Run = Callable[[int, int, int, int, int], None]
 
 
-def run_together(address: int, table: NDArray[Any], counter: NDArray[Any], threads: int) -> None:
+def run_together(address: int, table: int, stages: int, counter: int, threads: int) -> None:
     """Call the driver at an address on `threads` threads, this one among them; returns when all are ready."""
     run = _function(address)
-    place = (table.ctypes.data, len(table))
     if threads == 1:
-        run(*place, 0, 1, counter.ctypes.data)
+        run(table, stages, 0, 1, counter)
         return
     with _workers.lock:
         helpers = _workers.some(threads - 1)
         for i, helper in enumerate(helpers, 1):
-            helper.start(lambda i=i: run(*place, i, threads, counter.ctypes.data))  # type: ignore[misc]
-        run(*place, 0, threads, counter.ctypes.data)
+            helper.start(lambda i=i: run(table, stages, i, threads, counter))  # type: ignore[misc]
+        run(table, stages, 0, threads, counter)
         for helper in helpers:
             helper.wait()
 

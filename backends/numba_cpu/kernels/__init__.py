@@ -6,15 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 from cnnlang.backends.numba_cpu.emitter import Kernel
-from cnnlang.backends.numba_cpu.kernels import channels, conv, move, pointwise, window
+from cnnlang.backends.numba_cpu.kernels import channels, conv, move, pointwise, window, winograd
 
 WRITERS: dict[type, Callable[[Kernel, Any], None]] = {
     conv.Conv: conv.write,
+    winograd.Winograd: winograd.write,
     window.Pool: window.write_pool,
     window.Depthwise: window.write_depthwise,
     window.Bilinear: window.write_bilinear,
     pointwise.Pointwise: pointwise.write,
     move.Move: move.write,
+    move.Rows: move.write_rows,
     move.Fill: move.write_fill,
     channels.Softmax: channels.write_softmax,
     channels.LocalResponse: channels.write_local_response,

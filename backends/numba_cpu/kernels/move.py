@@ -53,6 +53,35 @@ def _put(k: Kernel, spec: Move, pointer: Value, value: Value) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """Runs of memory that go elsewhere as they are: the rows of planes, features."""
+
+
+def write_rows(k: Kernel, spec: Rows) -> None:
+    args = k.args
+    x, out = args.pointer("x"), args.pointer("out")
+    planes, height, width = args.words("planes", "height", "width")
+    x_image, x_plane, x_row = args.words("x_image", "x_plane", "x_row")
+    out_image, out_plane, out_row = args.words("out_image", "out_plane", "out_row")
+    with k.loop(k.begin, k.end) as (item, _):
+        rest, y = k.divmod(item, height)
+        image, plane = k.divmod(rest, planes)
+        source = k.at(x, k.add(k.mul(image, x_image), k.mul(plane, x_plane), k.mul(y, x_row)))
+        target = k.at(out, k.add(k.mul(image, out_image), k.mul(plane, out_plane), k.mul(y, out_row)))
+        whole = _whole(k, width)
+        with k.loop(0, whole, k.width) as (i, _):
+            k.store(k.load(k.at(source, i)), k.at(target, i))
+        with k.loop(whole, width) as (i, _):
+            k.store(k.scalar(k.at(source, i)), k.at(target, i))
+    k.finish()
+
+
+def _whole(k: Kernel, count: Value) -> Value:
+    """So many of them as are in whole vectors."""
+    return k.mul(k.divmod(count, k.width)[0], k.width)
+
+
+@dataclass(frozen=True, slots=True)
 class Fill:
     """Runs of memory that hold one number: halos."""
 
@@ -61,11 +90,15 @@ def write_fill(k: Kernel, spec: Fill) -> None:
     args = k.args
     out, runs = args.pointer("out"), args.pointer("runs")
     images, out_image = args.words("images", "out_image")
-    value = k.splat(args.number("value"))
+    number = args.number("value")
+    value = k.splat(number)
     with k.loop(k.begin, k.end) as (item, _):
         run, image = k.divmod(item, images)
         first, count = k.entry(runs, k.mul(run, 2)), k.entry(runs, k.add(k.mul(run, 2), 1))
         place = k.at(out, k.add(k.mul(image, out_image), first))
-        with k.loop(0, count, k.width) as (i, _):
+        whole = _whole(k, count)
+        with k.loop(0, whole, k.width) as (i, _):
             k.store(value, k.at(place, i))
+        with k.loop(whole, count) as (i, _):
+            k.store(number, k.at(place, i))
     k.finish()

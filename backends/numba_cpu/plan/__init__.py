@@ -11,14 +11,16 @@ from cnnlang.backends.numba_cpu.plan.stages import Array, Stage
 from cnnlang.ir import Graph, Node
 
 
-def plan(graph: Graph, machine: Machine, constants: Mapping[Node, Array]) -> list[Stage]:
+def plan(graph: Graph, machine: Machine, constants: Mapping[Node, Array], threads: int) -> list[Stage]:
     """The stages of an optimised graph whose sizes are known.
 
     Parameters
     ----------
     constants
         The value of each weight-like node, float32.
+    threads
+        How many threads will run it.
     """
-    lowering = Lowering(graph, machine, constants)
+    lowering = Lowering(graph, machine, constants, threads)
     lowering.run()
     return lowering.stages

@@ -10,6 +10,7 @@ import numpy as np
 from cnnlang.backends.numba_cpu.kernels.conv import Conv as ConvKernel
 from cnnlang.backends.numba_cpu.kernels.window import Depthwise as DepthwiseKernel
 from cnnlang.backends.numba_cpu.machine import Machine
+from cnnlang.backends.numba_cpu.plan import winograd
 from cnnlang.backends.numba_cpu.plan.lowering import Lowering, activation_behind, activation_of, halo_of, lower, number
 from cnnlang.backends.numba_cpu.plan.places import Halo, Place
 from cnnlang.backends.numba_cpu.plan.stages import Array, At, floats, longs
@@ -41,6 +42,13 @@ def convolve(op: Conv, conv: Node, out_node: Node, to: Lowering, residual: Place
     x = to.of(source, conv_halo(op, source.type, conv.type))
     out = to.make(out_node)
     top, _, left, _ = op.pads(source.type)
+    size = winograd.size_of(op, x, out, to.machine.registers)
+    if size is not None:
+        winograd.convolve(
+            to, conv.name, op, size, x, out, (-top, -left), to.constants[weight],
+            to.constants[bias[0]] if bias else None, activation_behind(out_node.op), residual,
+        )  # fmt: skip
+        return
     taps = [
         (ky, kx, ky * op.dilation[0] - top, kx * op.dilation[1] - left)
         for ky in range(op.kernel[0])
@@ -256,8 +264,10 @@ def _(op: Deconv, node: Node, to: Lowering) -> None:
 @lower.register
 def _(op: Dense, node: Node, to: Lowering) -> None:
     source, weight, *bias = node.inputs
-    values = to.constants[weight][:, :, None, None]
+    x = to.of(source)
+    cells = [(y, c, y, c) for y in range(x.height) for c in range(x.width)]  # more than one behind a flatten
+    values = to.constants[weight].reshape(op.units, x.channels, x.height, x.width)
     sums(
-        to, node.name, to.of(source), to.make(node), values, to.constants[bias[0]] if bias else None, 1, [(0, 0, 0, 0)],
-        (1, 1), activation_behind(node.op),
+        to, node.name, x, to.make(node), values, to.constants[bias[0]] if bias else None, 1, cells, (1, 1),
+        activation_behind(node.op),
     )  # fmt: skip

@@ -18,15 +18,18 @@ from cnnlang.backends.numba_cpu.kernels.move import Fill, Move
 from cnnlang.backends.numba_cpu.kernels.pointwise import Pointwise
 from cnnlang.backends.numba_cpu.kernels.window import Pool
 from cnnlang.backends.numba_cpu.machine import Machine
-from cnnlang.backends.numba_cpu.plan.places import Buffer, Halo, Place, new_place
-from cnnlang.backends.numba_cpu.plan.stages import Argument, Array, At, Outside, Stage, Table, floats, longs
+from cnnlang.backends.numba_cpu.plan.ends import enter, leave
+from cnnlang.backends.numba_cpu.plan.places import Halo, Place, new_place
+from cnnlang.backends.numba_cpu.plan.stages import Argument, Array, At, Stage, Table, floats, longs
 from cnnlang.diagnostics import Diagnostic
 from cnnlang.errors import FindingsError
 from cnnlang.ir import Graph, Node, TensorType
 from cnnlang.ops.base import Input, Op
 from cnnlang.ops.conv import Conv
+from cnnlang.ops.dense import Dense
 from cnnlang.ops.elementwise import Elementwise, LeakyRelu, Relu, Relu6
 from cnnlang.ops.merge import Add, Concat
+from cnnlang.ops.shape import Flatten
 from cnnlang.passes import Fused
 
 PLANAR = 4  # so many channels are read as planes: there is nothing to fill a vector with
@@ -58,11 +61,14 @@ class Lowering:
         Optimised, with sizes bound.
     constants
         The value of each weight-like node, float32.
+    threads
+        How many threads will run it.
     """
 
     graph: Graph
     machine: Machine
     constants: Mapping[Node, Array]
+    threads: int = 1
     stages: list[Stage] = field(default_factory=list)
     places: dict[Node, Place] = field(default_factory=dict)
 
@@ -81,6 +87,7 @@ class Lowering:
         self.parts: dict[Node, tuple[Node, int]] = {}  # what is written into a join, and from which channel on
         for node in reversed(self.graph.nodes):
             self._join(node)
+        self.through = {node for node in self.graph.nodes if self._is_read_through(node)}
         self._roots: dict[Node, Place] = {}
 
     # --- what is merged -----------------------------------------------------------------------------------------------
@@ -110,6 +117,16 @@ class Lowering:
                 self.parts[value] = (node, first)
             first += channels
 
+    def _is_read_through(self, node: Node) -> bool:
+        """Whether a `flatten` is read by dense layers alone, which can read the map itself."""
+        users = self.users.get(node, [])
+        return (
+            isinstance(node.op, Flatten)
+            and bool(users)
+            and node not in self.graph.outputs
+            and all(isinstance(producer(user.op), Dense) for user in users)
+        )
+
     # --- places -------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
@@ -134,7 +151,7 @@ class Lowering:
         if missing:
             raise FindingsError(missing)
         for i, node in enumerate(self.graph.outputs):
-            self._leave(node, i)
+            leave(self.stage, i, self.places[node])
 
     def make(self, node: Node) -> Place:
         """The place for a node's value, with the halo that its users want, which is filled first."""
@@ -165,9 +182,9 @@ class Lowering:
                 stack.extend(v for v in node.inputs if v in self.parts and self.parts[v][0] is node)
         return halo
 
-    def _new(self, type: TensorType, halo: Halo) -> Place:
+    def _new(self, type: TensorType, halo: Halo, lanes: int | None = None) -> Place:
         height, width = map(number, type.shape[2:]) if type.rank == 4 else (1, 1)
-        place = new_place(number(type.batch), type.channels, height, width, self.lanes, halo)
+        place = new_place(number(type.batch), type.channels, height, width, lanes or self.lanes, halo)
         if not halo.is_none:
             self._fill(place)
         return place
@@ -181,12 +198,12 @@ class Lowering:
                 around.append((start, halo.top * row))
             if halo.left or halo.right:
                 if halo.left:
-                    around.append((start + halo.top * row, halo.left * self.lanes))
+                    around.append((start + halo.top * row, halo.left * place.lanes))
                 for y in range(halo.top, halo.top + place.height):
                     last = y == halo.top + place.height - 1
                     cells = halo.right + (0 if last else halo.left)
                     if cells:
-                        around.append((start + y * row + (halo.left + place.width) * self.lanes, cells * self.lanes))
+                        around.append((start + y * row + (halo.left + place.width) * place.lanes, cells * place.lanes))
             if halo.bottom:
                 around.append((start + (halo.top + place.height) * row, halo.bottom * row))
         args: dict[str, Argument] = {
@@ -215,77 +232,27 @@ class Lowering:
     # --- in and out ---------------------------------------------------------------------------------------------------
 
     def _enter(self, node: Node, index: int) -> None:
-        if self._is_planar(node):
-            self._enter_planar(node, index)
-            return
-        place = self.make(node)
-        channels, height, width = place.channels, place.height, place.width
-        self.stage(
-            "input", Move(whole=False), place.images * channels * height,
-            x=Outside(True, index), out=At(place.buffer, place.offset),
-            channel_from=longs(np.arange(channels) * height * width),
-            channel_to=longs([place.channel(c) for c in range(channels)]),
-            row_from=longs(np.arange(height) * width), column_from=longs(np.arange(width)),
-            channels=channels, height=height, width=width, x_image=channels * height * width,
-            out_image=place.image, out_row=place.row, out_step=self.lanes, value=0.0,
-        )  # fmt: skip
-        if channels % self.lanes:
+        place = self._new(node.type, self._halo(node), 1) if self._is_planar(node) else self.make(node)
+        self.places[node] = place
+        enter(self.stage, index, place)
+        if place.channels % place.lanes:
             self.clear_tail(place)
 
     def _is_planar(self, node: Node) -> bool:
         """Whether an input is read by planes: by convolutions of few channels, and by nothing else."""
-        users = self.users.get(node, [])
+        users = [producer(user.op) for user in self.users.get(node, [])]
         return (
             isinstance(node.op, Input)
             and node.type.rank == 4
             and node.type.channels <= PLANAR
             and bool(users)
             and node not in self.graph.outputs
-            and all(isinstance(producer(u.op), Conv) and producer(u.op).groups == 1 for u in users)  # type: ignore[attr-defined]
+            and all(isinstance(op, Conv) and op.groups == 1 for op in users)
         )
 
     def clear_tail(self, place: Place) -> None:
         """Numbers, once, in the lanes beyond the last channel, which nothing else writes."""
         place.buffer.is_cleared = True
-
-    def _enter_planar(self, node: Node, index: int) -> None:
-        halo = self._halo(node)
-        channels, height, width = node.type.channels, number(node.type.height), number(node.type.width)
-        place = new_place(number(node.type.batch), 1, height, width, 1, halo)
-        image = place.plane * channels
-        buffer = Buffer(image * place.images + 4 * self.lanes)
-        place = Place(
-            buffer, place.images, channels, height, width, 1, halo, place.offset, image, place.plane, place.row
-        )
-        self.places[node] = place
-        if not halo.is_none:
-            rows = np.full(height + halo.top + halo.bottom, -1)
-            rows[halo.top : halo.top + height] = np.arange(height) * width
-            columns = np.full(width + halo.left + halo.right, -1)
-            columns[halo.left : halo.left + width] = np.arange(width)
-        else:
-            rows, columns = np.arange(height) * width, np.arange(width)
-        self.stage(
-            "input", Move(whole=False), place.images * channels * len(rows),
-            x=Outside(True, index), out=At(buffer, 0),
-            channel_from=longs(np.arange(channels) * height * width),
-            channel_to=longs(np.arange(channels) * place.plane),
-            row_from=longs(rows), column_from=longs(columns), channels=channels, height=len(rows), width=len(columns),
-            x_image=channels * height * width, out_image=image, out_row=place.row, out_step=1, value=halo.value,
-        )  # fmt: skip
-
-    def _leave(self, node: Node, index: int) -> None:
-        place = self.places[node]
-        channels, height, width = place.channels, place.height, place.width
-        self.stage(
-            "output", Move(whole=False), place.images * channels * height,
-            x=At(place.buffer, place.offset), out=Outside(False, index),
-            channel_from=longs([place.channel(c) for c in range(channels)]),
-            channel_to=longs(np.arange(channels) * height * width),
-            row_from=longs(np.arange(height) * place.row), column_from=longs(np.arange(width) * place.lanes),
-            channels=channels, height=height, width=width, x_image=place.image,
-            out_image=channels * height * width, out_row=width, out_step=1, value=0.0,
-        )  # fmt: skip
 
     # --- kernels that several operators share -------------------------------------------------------------------------
 

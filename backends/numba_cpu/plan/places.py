@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+BEYOND = 64  # floats that a vector may read behind the last cell
+
 
 @dataclass(eq=False)
 class Buffer:
@@ -78,7 +80,6 @@ def new_place(images: int, channels: int, height: int, width: int, lanes: int, h
     plane = row * (height + halo.top + halo.bottom)
     blocks = -(-channels // lanes)
     image = plane * blocks
-    # a tile of whole vectors may read a little beyond the last cell
-    buffer = Buffer(image * images + 4 * lanes)
+    buffer = Buffer(image * images + BEYOND)
     offset = halo.top * row + halo.left * lanes
     return Place(buffer, images, channels, height, width, lanes, halo, offset, image, plane, row)
