@@ -393,6 +393,34 @@ def test_a_size_that_the_file_does_not_give_may_be_given() -> None:
     assert str(graph_of(text, input_size=(1, 28, 28)).inputs[0].type) == "[N, 1, 28, 28]"
 
 
+def shared(name: str, bottom: str, *names: str, bias: bool = True) -> str:
+    params = " ".join(f'param {{ name: "{n}" }}' for n in names)
+    inside = f"num_output: 3 bias_term: {str(bias).lower()}"
+    return layer(name, "InnerProduct", bottom, inner_product=inside)[:-2] + f"{params} }}\n"
+
+
+def test_layers_that_share_their_weights_have_one_path() -> None:
+    text = start(4, 2, 2) + 'layer { name: "s" type: "Slice" bottom: "data" top: "a" top: "b" }'
+    found = reading(
+        text + shared("f", "a", "w", "b") + shared("g", "b", "w", "b") + layer("sum", "Eltwise", ["f", "g"])
+    )
+    graph = found.foreign.graph
+    assert list(graph.weights) == ["f.weight", "f.bias"]
+    assert analysis.params(graph) == 8 * 3 + 3
+    assert written(found).net().params == 8 * 3 + 3
+    for wrong in (shared("g", "b", "w", "c"), shared("g", "b", "w"), shared("g", "b", "b", "w")):
+        assert "it shares a part of its weights" in findings(text + shared("f", "a", "w", "b") + wrong)[0]
+    graph = graph_of(text + shared("f", "a", "w", bias=False) + shared("g", "b", "w", bias=False))
+    assert list(graph.weights) == ["f.weight"]
+    text = start(4, 2, 2) + shared("f", "data", "w", "b") + shared("g", "f", "w", "b")
+    assert "it shares weights that are [3, 16] in another layer and [3, 3] here" in findings(text)[0]
+
+
+def test_a_solver_is_no_net() -> None:
+    with pytest.raises(FindingsError, match="this is a solver"):
+        reading('net: "train_val.prototxt"\nbase_lr: 0.01\n')
+
+
 def test_several_inputs_and_outputs_and_one_that_nobody_reads() -> None:
     text = 'input: "a" input: "b" input: "im_info" input_shape { dim: 1 dim: 2 dim: 3 dim: 3 }'
     text += "input_shape { dim: 1 dim: 2 dim: 3 dim: 3 } input_shape { dim: 1 dim: 3 }"

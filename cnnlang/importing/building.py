@@ -125,6 +125,7 @@ class Builder:
     name: str = ""
     pools: int = 0
     _flat: dict[Node, Value] = field(default_factory=dict)
+    _weights: dict[str, Node] = field(default_factory=dict)
 
     def begin(self, span: Span | None, name: str = "") -> None:
         """Go on to the next layer."""
@@ -151,7 +152,7 @@ class Builder:
         Parameters
         ----------
         path
-            The path of its weights, without the last part.
+            The path of its weights, without the last part; layers of one path share their weights.
 
         Raises
         ------
@@ -178,7 +179,13 @@ class Builder:
             raise LayerError("E0603", f"a weight of {list(spec.shape)} is larger than any tensor may be")
         if spec.values is not None:
             return Node.of(Fixed(spec.shape, spec.values), span=self.span)
-        return Node.of(Weight(spec.shape, f"{path}.{spec.name}", spec), span=self.span)
+        name = f"{path}.{spec.name}"
+        if name not in self._weights:
+            self._weights[name] = Node.of(Weight(spec.shape, name, spec), span=self.span)
+        elif self._weights[name].type.shape != spec.shape:
+            there = list(self._weights[name].type.shape)
+            raise broken(f"it shares weights that are {there} in another layer and {list(spec.shape)} here")
+        return self._weights[name]
 
     def _bounded(self, node: Node) -> None:
         elements = node.type.elements

@@ -28,6 +28,7 @@ PREPARED = (
     "the file does not say how pictures are prepared; Caffe's nets mostly take values to 255, less a mean, blue first: "
     '{ scale = 1, mean = [104, 117, 123], color = "bgr" } behind the input'
 )
+SOLVER_FIELDS = ("net", "train_net", "test_net", "base_lr", "lr_policy", "max_iter")
 IGNORED = ("Accuracy", "HDF5Output", "SoftmaxWithLoss", "Silence")
 
 
@@ -58,7 +59,9 @@ def read_source(source: Source, *, input_size: tuple[int, int, int] | None = Non
         layers = list(layers_of(root))
         name = root.text("name")
         if not layers:
-            raise broken("there is no layer in this file", root.span)
+            is_solver = any(root.has(key) for key in SOLVER_FIELDS)
+            cure = "this is a solver; import the file that its `net` names" if is_solver else None
+            raise broken("there is no layer in this file", root.span, cure)
     except LayerError as error:
         raise FindingsError([error.finding("the file", root.span)]) from None
 

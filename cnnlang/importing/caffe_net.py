@@ -63,6 +63,11 @@ OF_ANY_LAYER = frozenset(
     """.split()  # noqa: SIM905  # a list of words
 )
 State = tuple[str, int]
+SHARING = {
+    "Convolution": "convolution_param",
+    "Deconvolution": "convolution_param",
+    "InnerProduct": "inner_product_param",
+}
 PREFIXES = {"Convolution": "conv", "Deconvolution": "deconv", "InnerProduct": "fc", "BatchNorm": "bn"}
 RULE_FIELDS = frozenset(("phase", "min_level", "max_level", "stage", "not_stage"))
 
@@ -91,6 +96,17 @@ class Layer:
     def span(self) -> Span:
         """Where it names its kind."""
         return self.message.place("type")
+
+    @property
+    def weight_names(self) -> list[str]:
+        """The names that its weights have, by which other layers share them; empty where one has none."""
+        found = self.message.fields.get("param", [])
+        return [p.text("name") if isinstance(p, Message) else p.text for p in found]
+
+    @property
+    def blobs(self) -> int:
+        """How many weights it has, where it is of a kind that shares them."""
+        return 1 + self.message.message(SHARING[self.kind]).flag("bias_term", True)
 
     def param(self, name: str, known: str, ignored: str = "") -> Message:
         """Its parameters of a kind; `known` are the fields that the caller reads, `ignored` those that do not matter.
@@ -201,6 +217,8 @@ class Net:
         The state of a blob that a batch normalisation made, for a Scale layer that belongs to it.
     paths
         How often a path was asked for.
+    owners
+        The path, and the number, of each weight that has a name of its own.
     notes
         What a user should know.
     """
@@ -215,13 +233,37 @@ class Net:
     states: Counter[str] = field(default_factory=Counter)
     awaiting: dict[Node, State] = field(default_factory=dict)
     paths: dict[str, int] = field(default_factory=dict)
+    owners: dict[str, tuple[str, int]] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
 
     def note(self, text: str) -> None:
         self.notes[text] = None
 
     def path(self, layer: Layer) -> str:
-        """The path of a layer's weights: its name, with dots for slashes, `conv_1x1` for `1x1`."""
+        """The path of a layer's weights: its own, or that of the layer that it shares them with.
+
+        Raises
+        ------
+        LayerError
+            E0602: it shares a part of them, or its weights are of a kind that cannot be shared.
+        """
+        names = layer.weight_names
+        owners = {self.owners[name][0] for name in names if name in self.owners}
+        if not owners:
+            path = self._own_path(layer)
+            self.owners.update({name: (path, i) for i, name in enumerate(names) if name})
+            return path
+        (path, *others) = owners
+        if (
+            layer.kind not in SHARING
+            or others
+            or [self.owners.get(n) for n in names] != [(path, 0), (path, 1)][: layer.blobs]
+        ):
+            raise unsayable("it shares a part of its weights with another layer", layer.message.place("param"))
+        return path
+
+    def _own_path(self, layer: Layer) -> str:
+        """A layer's name, with dots for slashes, `conv_1x1` for `1x1`."""
         words = re.split(r"[/.]+", re.sub(r"[^A-Za-z0-9_/.]", "_", layer.name))
         prefix = PREFIXES.get(layer.kind, "")
         parts = [f"{prefix}_{w}" if w[0].isdigit() and not w.isdigit() else w for w in words if w]
