@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cnnlang.program import Program
 
 PATIENCE = 1_800  # seconds
+OF_LOADING = ("load_weights", "layers_in")  # functions behind the net's own
 NO_KERAS = 3  # what the process ends with
 
 
@@ -41,7 +42,7 @@ def save_keras(path: Path, program: Program, weights: Weights) -> None:
 
     text = emit(program)
     functions = [node.name for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
-    function = next(name for name in reversed(functions) if name != "load_weights")
+    function = next(name for name in reversed(functions) if name not in OF_LOADING)
     with tempfile.TemporaryDirectory(prefix="cnnlang-") as name:
         folder = Path(name)
         (folder / "net.py").write_text(text, encoding="utf-8")

@@ -25,6 +25,7 @@ from cnnlang.weight_files.units import Part, Unit, likeness, units_of_file, unit
 MAX_PAIRS = 16_000_000  # of a layer of the file and a layer of the net
 MAX_COMPARED = 400_000  # pairs whose names are compared
 ROUNDS = 4
+DEPTHWISE = "depthwise_kernel"
 OF_NAMES = 0.3  # of the weight of a pair is that of its names
 ALIKE = 0.4  # names are this alike at least where they alone tell
 MARGIN = 0.05  # and so much more than others are
@@ -90,7 +91,8 @@ def propose(stored: Mapping[str, Stored], owners: Mapping[str, Owner]) -> Propos
     if len(theirs) * len(ours) > MAX_PAIRS:
         msg = f"{len(theirs):,} layers of the file and {len(ours):,} of the net are too many to propose a map"
         raise WeightsError(msg)
-    fits = _Fits(owners, _convention(theirs, wanted))
+    tells_depthwise = any(entry.role == DEPTHWISE for entry in found.values())
+    fits = _Fits(owners, _convention(theirs, wanted), tells_depthwise)
     weights, lines = _table(ours, theirs, fits)
     pairs, is_by_name = _best_order(weights, ours, theirs)
     judge = _Judge(ours, theirs, weights, is_by_name or list(found) == sorted(found))
@@ -123,14 +125,13 @@ class _Fits:
 
     owners: Mapping[str, Owner]
     convention: str
+    tells_depthwise: bool  # whether the file calls kernels of depthwise convolutions so
 
     def layout(self, theirs: Part, ours: Part) -> str | None:
         """The layout to name in the map, empty where none is needed; None where the array does not fit."""
         owner = self.owners[ours.name]
         if theirs.keras:
-            is_kind = (
-                len(theirs.shape) != 4 or theirs.shape[3] == 1 or _is_depthwise(theirs) == (owner.op == "depthwise")
-            )
+            is_kind = len(theirs.shape) != 4 or theirs.shape[3] == 1 or self._is_kind(theirs, owner)
             return "" if is_kind and _keras_shape(theirs, owner) == owner.shape else None
         if self.convention == "keras" and len(theirs.shape) > 1:
             return "keras" if _keras_shape(theirs, owner) == owner.shape else None
@@ -139,6 +140,10 @@ class _Fits:
         if squeezed(theirs.shape) == squeezed(ours.shape):
             return ""
         return "transposed" if len(theirs.shape) == 2 and theirs.shape[::-1] == ours.shape else None
+
+    def _is_kind(self, theirs: Part, owner: Owner) -> bool:
+        """Whether a kernel is one of a depthwise convolution just where the net has such."""
+        return not self.tells_depthwise or (theirs.role == DEPTHWISE) == (owner.op == "depthwise")
 
     def lines(self, theirs: Unit, ours: Unit) -> tuple[Line, ...] | None:
         """The lines that make a layer of the file one of the net; None where it cannot be that."""
@@ -161,10 +166,6 @@ class _Fits:
                 return None
             lines.append(Line(name, part.name, layout))
         return tuple(lines)
-
-
-def _is_depthwise(part: Part) -> bool:
-    return part.role == "depthwise_kernel"
 
 
 def _keras_shape(part: Part, owner: Owner) -> tuple[int, ...]:
