@@ -416,6 +416,13 @@ def test_layers_that_share_their_weights_have_one_path() -> None:
     assert "it shares weights that are [3, 16] in another layer and [3, 3] here" in findings(text)[0]
 
 
+def test_a_program_that_feeds_a_net_is_an_input_of_unknown_size() -> None:
+    text = 'layer { name: "data" type: "Python" top: "data" top: "label" python_param { module: "voc" layer: "Data" } }'
+    text += dense("ip", "data", 3)
+    assert "the file does not give the size of `data`" in findings(text)[0]
+    assert str(graph_of(text, input_size=(3, 8, 8)).inputs[0].type) == "[N, 3, 8, 8]"
+
+
 def test_a_solver_is_no_net() -> None:
     with pytest.raises(FindingsError, match="this is a solver"):
         reading('net: "train_val.prototxt"\nbase_lr: 0.01\n')

@@ -141,16 +141,17 @@ def _say(layer: Layer, net: Net) -> Line:
             if layer.kind == "Silence":
                 net.open.pop(bottom.text, None)
         return Line(layer.kind, "nothing (it is for training)")
-    if layer.kind not in RULES:
+    is_program = layer.kind == "Python" and not layer.bottoms  # what feeds a net that is trained from Python
+    if layer.kind not in RULES and not is_program:
         raise unsayable(no_rule(layer.kind))
     x = [net.read(bottom) for bottom in layer.bottoms]
-    if not x and layer.kind not in INPUTS:
+    if not x and layer.kind not in INPUTS and not is_program:
         raise broken("it reads nothing")
-    made = RULES[layer.kind](layer, net, x)
+    made = (caffe_shapes.data if is_program else RULES[layer.kind])(layer, net, x)
     in_place = {b.text for b in layer.bottoms}
     for top, value in zip(layer.tops, made, strict=True):
         net.make(top, value, in_place=top.text in in_place)
-    if layer.kind in INPUTS:
+    if layer.kind in INPUTS or is_program:
         return Line(layer.kind, "the input")
     trail = net.builder.trail
     becomes = " and ".join(trail[:3]) + (", ..." if len(trail) > 3 else "") if len(made) > 1 else " -> ".join(trail)
