@@ -52,5 +52,5 @@ def outputs_of(model: Any, inputs: tuple[NDArray[Any], ...]) -> tuple[Any, ...]:
     with torch.no_grad():
         result = model(entering[0] if len(entering) == 1 else entering, training=False)
     results = result if isinstance(result, list | tuple) else [result]
-    arrays = [keras.ops.convert_to_numpy(r) for r in results]
+    arrays = [r.numpy() if isinstance(r, torch.Tensor) else keras.ops.convert_to_numpy(r) for r in results]
     return tuple(np.moveaxis(a, -1, 1) if a.ndim == 4 else a for a in arrays)

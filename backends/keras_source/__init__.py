@@ -6,7 +6,7 @@ PyTorch refuses a dot in a layer's name, and no path has a `-`, so that each can
 
 from __future__ import annotations
 
-from cnnlang.backends.keras_source.emit import emit
-from cnnlang.backends.keras_source.refusals import LIMITS, refusals
+from cnnlang.backends.keras_source.emit import emit, refusals
+from cnnlang.backends.keras_source.refusals import LIMITS
 
 __all__ = ["LIMITS", "emit", "refusals"]

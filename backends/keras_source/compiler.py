@@ -23,6 +23,7 @@ from cnnlang.backends.python_source.code import Code, Lit
 from cnnlang.backends.python_source.compiler import Compiler, applied_in, docstring
 from cnnlang.backends.python_source.evaluate import names
 from cnnlang.backends.python_source.names import CONSTANTS
+from cnnlang.backends.python_source.records import body_nodes
 from cnnlang.backends.python_source.shapes import Shapes
 from cnnlang.backends.python_source.steps import Define, Definition, Lowered, Parameter, Row, every
 from cnnlang.backends.python_source.use import Use
@@ -124,7 +125,7 @@ class KerasCompiler(Compiler[Made]):
 
 
 def _uses(program: Program) -> dict[str, list[tuple[TensorType, ...]]]:
-    """The types that enter each layer with weights and each block, each time it is applied, by path."""
+    """The types that enter each layer and block with weights, each time it is applied, by path."""
     found: dict[str, list[tuple[TensorType, ...]]] = {}
     for node in program.training_graph.nodes:
         path = next((n.op.path for n in node.inputs if isinstance(n.op, Weight)), "")
@@ -133,8 +134,9 @@ def _uses(program: Program) -> dict[str, list[tuple[TensorType, ...]]]:
     stack = [program.root.body]
     while stack:
         for applied in applied_in(stack.pop()):
-            types = (applied.input.type, *(n.type for n in applied.tensors.values()))
-            found.setdefault(applied.scope.path, []).append(types)
+            if any(isinstance(n.op, Weight) for n in body_nodes(applied.body)):
+                types = (applied.input.type, *(n.type for n in applied.tensors.values()))
+                found.setdefault(applied.scope.path, []).append(types)
             stack.append(applied.body)
     return found
 

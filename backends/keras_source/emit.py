@@ -7,10 +7,12 @@ from collections.abc import Mapping
 
 from cnnlang.backends.keras_source.compiler import KerasCompiler, Made
 from cnnlang.backends.keras_source.names import MODULE_NAMES, layer_name
-from cnnlang.backends.keras_source.refusals import compiled
+from cnnlang.backends.keras_source.refusals import compiled, refuse_names
 from cnnlang.backends.python_source.code import Argument, Call, Entry, Items, Lit, Local, Value
 from cnnlang.backends.python_source.file import constants, docstring, template
 from cnnlang.backends.python_source.layout import STEP, fits, rendered, statement
+from cnnlang.diagnostics import Diagnostic
+from cnnlang.errors import FindingsError
 from cnnlang.ops import Op
 from cnnlang.ops.base import Weight
 from cnnlang.ops.conv import Conv, Deconv, Depthwise
@@ -36,12 +38,8 @@ def emit(program: Program) -> str:
         E0401 for what Keras has nothing for; E0402 for a name that it keeps for itself.
     """
     compiler = compiled(program)
-    return file_of(program, compiler)
-
-
-def file_of(program: Program, compiler: KerasCompiler) -> str:
-    """The text of a compiled program."""
     functions = [_function(made) for made in compiler.made]
+    refuse_names(program, "\n".join(functions))
     parts = [*_helpers(compiler.helpers, functions), *functions]
     if program.training_graph.weights:
         parts.append(_loader(program, compiler, "\n".join(parts)))
@@ -52,6 +50,15 @@ def file_of(program: Program, compiler: KerasCompiler) -> str:
         parts=parts,
     )
     return text.rstrip("\n") + "\n"
+
+
+def refusals(program: Program) -> tuple[Diagnostic, ...]:
+    """All that the target cannot express, with its place: E0401 and E0402."""
+    try:
+        emit(program)
+    except FindingsError as error:
+        return error.diagnostics
+    return ()
 
 
 def _helpers(wanted: set[str], functions: list[str]) -> list[str]:
