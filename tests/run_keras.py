@@ -23,7 +23,7 @@ from cnnlang.program import Program
 
 def keras_model(program: Program, weights: Mapping[str, NDArray[Any]], **options: Any) -> Any:
     """The emitted model, filled by its own loader, which refuses what is missing, misshapen or more than there is."""
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)
     torch.set_num_threads(1)
     space: dict[str, Any] = {"__name__": "emitted"}
     exec(compile(emit(program), "<keras source>", "exec"), space)
