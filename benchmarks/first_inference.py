@@ -1,6 +1,6 @@
 """How long until ResNet-50 gives its first result, in a new process: from a cold cache, and from a warm one.
 
-Cold: nothing is compiled; the kernels of the net are. Warm: an earlier process has left them in the cache.
+Cold: no kernel is compiled. Warm: an earlier process has left them in the cache.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ model(x)
 second = time.perf_counter()
 print(json.dumps([checked - start, compiled - checked, first - compiled, second - first]))
 """
-PHASES = ("import and check", "weights, source, import", "first call", "second call", "whole process")
+PHASES = ("import and check", "weights, optimise", "first call", "second call", "whole process")
 
 
 def run(cache: str) -> list[float]:

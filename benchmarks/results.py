@@ -9,13 +9,15 @@ import statistics
 from collections.abc import Sequence
 from datetime import date
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
+PACKAGES = ("llvmlite", "numpy", "torch", "onnxruntime", "openvino")
 RESULTS = Path(__file__).with_name("results.md")
 INTRODUCTION = """# Results
 
-Written by `python -m benchmarks.first_inference` and `python -m benchmarks.latency`. Times are wall time; the machine
-stands with each table.
+Written by `python -m benchmarks.first_inference` and `python -m benchmarks.inference --record`. Times are wall time;
+the machine stands with each table.
 """
 
 
@@ -31,7 +33,7 @@ def write_section(title: str, lines: Sequence[str]) -> None:
 
 def machine() -> str:
     """The processor, how many of its cores this process has, and the versions of what runs on it."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("numba", "numpy", "torch"))
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES if find_spec(name))
     return f"{processor()}, {cores()} cores, {platform.system()}, Python {platform.python_version()}, {packages}"
 
 
