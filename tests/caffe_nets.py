@@ -89,7 +89,7 @@ def vgg16() -> str:
     return text + dense("fc8", bottom, 1000) + layer("prob", "Softmax", "fc8")
 
 
-def squeezenet(version: str) -> str:
+def squeezenet(version: str, pad: int = 0) -> str:
     """Iandola et al. 2016."""
     is_first = version == "1.0"
     text = start("SqueezeNet", 3, 227) + conv("conv1", "data", 96 if is_first else 64, 7 if is_first else 3, stride=2)
@@ -105,7 +105,7 @@ def squeezenet(version: str) -> str:
         if i in pools:
             text += pool(f"pool{i}", bottom, 3, 2)
             bottom = f"pool{i}"
-    text += layer("drop9", "Dropout", bottom, bottom) + conv("conv10", bottom, 1000, 1)
+    text += layer("drop9", "Dropout", bottom, bottom) + conv("conv10", bottom, 1000, 1, pad=pad)
     return text + global_pool("pool10", "conv10") + layer("prob", "Softmax", "pool10")
 
 

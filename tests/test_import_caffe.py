@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,12 @@ from cnnlang.importing.reading import Reading
 from cnnlang.interpret import interpret
 from cnnlang.ir import Graph
 from cnnlang.source import Source
+from cnnlang.weights import expected_shapes, load_weights
 from tests import caffe_nets as nets
 from tests.caffe_nets import conv, dense, layer, pool
 from tests.helpers import assert_close, random_weights
+
+DATA_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def reading(text: str, **more: Any) -> Reading:
@@ -78,6 +82,19 @@ def test_parameters_and_depth_are_the_papers(text: str, params: int, depth: int)
     graph = graph_of(text)
     assert (analysis.params(graph), analysis.depth(graph)) == (params, depth)
     assert [str(n.type) for n in graph.outputs] in (["[N, 1000]"], ["[N, 10]"])
+
+
+@pytest.mark.skipif(
+    not (DATA_FOLDER / "squeezenet_v1_0.npz").is_file(), reason="trained weights are not beside the project"
+)
+def test_a_net_with_its_trained_weights_computes_what_caffe_did() -> None:
+    net = written(reading(nets.squeezenet("1.0", pad=1).replace("prob", "end").replace('"Softmax"', '"Flatten"'))).net()
+    assert net.macs == 861_339_936
+    weights = load_weights(DATA_FOLDER / "squeezenet_v1_0.npz", expected_shapes(net.graph))
+    with np.load(DATA_FOLDER / "squeezenet_v1_0_expected.npz", allow_pickle=False) as file:
+        photos, logits = file["input_u8_rgb_nhwc"], file["logits"]
+    x = photos[:1, ..., ::-1].transpose(0, 3, 1, 2) - np.array([104.0, 117.0, 123.0])[:, None, None]
+    assert_close(interpret(net.graph, weights, x)[0], logits[:1])
 
 
 def test_the_sizes_of_maps_are_caffes() -> None:

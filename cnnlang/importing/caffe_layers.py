@@ -23,6 +23,7 @@ NO_RULE = {
     "Exp": "the language has no such function of one number",
     "Filter": "it mixes the samples of a batch",
     "Im2col": "the language has no value of windows",
+    "Interp": "it interpolates with its corners aligned, and `upsample` does not",
     "LSTM": "it keeps a state, and a net here has none",
     "Log": "the language has no such function of one number",
     "MVN": "it has no learnt scale and shift, and `group_norm` has",
