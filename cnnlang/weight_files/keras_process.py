@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 BACKENDS = ("torch", "jax", "tensorflow")
+NO_KERAS = 3  # what the process ends with where there is none
 
 
 def main(source: str, function: str, weights: str, out: str) -> int:
-    """Make the model, fill it, and let Keras save it; 3 where there is no Keras that could."""
+    """Make the model, fill it, and let Keras save it; `NO_KERAS` where none could."""
     found = [name for name in BACKENDS if find_spec(name)]
     if not find_spec("keras") or not (found or "KERAS_BACKEND" in os.environ):
-        return 3
+        return NO_KERAS
     if "KERAS_BACKEND" not in os.environ:
         os.environ["KERAS_BACKEND"] = found[0]
     module: dict[str, Any] = {"__name__": "emitted"}

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from cnnlang.errors import UsageError
 from cnnlang.files import replacing
 from cnnlang.weight_files.fitting import Weights
+from cnnlang.weight_files.keras_process import NO_KERAS
 from cnnlang.weight_files.safetensors_file import save_safetensors
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 1_800  # seconds
 OF_LOADING = ("load_weights", "layers_in")  # functions behind the net's own
-NO_KERAS = 3  # what the process ends with
 
 
 def save_keras(path: Path, program: Program, weights: Weights) -> None:
@@ -71,7 +71,7 @@ def _run(path: Path, folder: Path, function: str, made: Path) -> None:
         raise UsageError(msg) from None
     if done.returncode == NO_KERAS:
         needed = 'Keras, with PyTorch, JAX or TensorFlow: pip install "cnnlang[keras]" torch'
-        msg = f"{path}: writing a {path.suffix} file needs {needed}"
+        msg = f"{path}: writing such a file needs {needed}"
         raise UsageError(msg)
     if done.returncode or not made.is_file():
         lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
