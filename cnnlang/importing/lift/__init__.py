@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cnnlang.diagnostics import Diagnostic
 from cnnlang.errors import FindingsError
 from cnnlang.expand import check
 from cnnlang.importing.foreign import Foreign, Written
+from cnnlang.importing.lift.blocks import Key
 from cnnlang.importing.lift.compare import same_graph
 from cnnlang.importing.lift.concats import nest_concats
-from cnnlang.importing.lift.blocks import Key
+from cnnlang.importing.lift.limits import refuse
 from cnnlang.importing.lift.net import Draft, Plan
 from cnnlang.ir import Graph
 from cnnlang.source import MAX_FILE_BYTES, Source
@@ -44,8 +47,9 @@ def write(foreign: Foreign, name: str) -> Written:
     FindingsError
         E0602: the language cannot say it; E0603: its text would be too long.
     """
+    refuse(foreign.graph, name)
     graph = nest_concats(foreign.graph)
-    plans = KEEPING if foreign.keeps_names else AUTOMATIC
+    plans: tuple[Plan, ...] = KEEPING if foreign.keeps_names else AUTOMATIC
     if len(graph.nodes) > LARGE:
         plans = (plans[0], plans[-1])
     texts = [_structured(foreign, graph, name, plan) for plan in plans]
@@ -63,9 +67,18 @@ def write(foreign: Foreign, name: str) -> Written:
             continue
         paths = same_graph(graph, checked.programs[net].graph)
         if paths is not None:
-            return Written(text, paths)
+            return Written(allowed(text, checked.diagnostics), paths)
     assert refused is not None
     raise refused
+
+
+def allowed(text: str, lints: Sequence[Diagnostic]) -> str:
+    """A text with the rows that a window never sees allowed where they are: the net that came in is not to blame."""
+    lines = text.split("\n")
+    places = {lint.span.line for lint in lints if lint.code == "W0505" and lint.span is not None}
+    for number in places:
+        lines[number - 1] += "  # allow W0505"
+    return format_source(Source("allowed.cnn", "\n".join(lines))) if places else text
 
 
 def _structured(foreign: Foreign, graph: Graph, name: str, plan: Plan) -> tuple[str, str]:

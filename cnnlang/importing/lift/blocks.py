@@ -105,7 +105,7 @@ class Blocks:
         before = {id(c.holder): dict(c.holder.written) for c in table.columns}
         solver = Solver(self.names, with_in=True)
         solver.solve(table)
-        if len(solver.parameters) > min(MAX_PARAMETERS, 2 + layers_in(items[template])):
+        if len(solver.parameters) > min(MAX_PARAMETERS, 4 + layers_in(items[template])):
             for column in table.columns:
                 column.holder.written = before[id(column.holder)]
             for choice in table.choices:
@@ -131,7 +131,6 @@ class Blocks:
             piece.call = call
         self.made.append(block)
         return block
-
 
     def make_optional(self, inner: Block, pieces: Sequence[Piece]) -> Block | None:
         """A block of calls of one block, to some of which the value that enters is added."""
@@ -193,6 +192,9 @@ def replace(pieces: Sequence[Piece]) -> None:
 
 def is_plain(item: Item) -> bool:
     """A step without weights that keeps the shape: an activation or dropout."""
-    return isinstance(item, Step) and item.path is None and not item.node.weights and (
-        item.node.type == item.node.values[0].type
+    return (
+        isinstance(item, Step)
+        and item.path is None
+        and not item.node.weights
+        and (item.node.type == item.node.values[0].type)
     )

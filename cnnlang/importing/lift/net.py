@@ -11,8 +11,8 @@ from cnnlang import analysis
 from cnnlang.dims import variables
 from cnnlang.errors import OperatorError
 from cnnlang.importing.foreign import Foreign
-from cnnlang.importing.lift.items import Block, Call, Chain, Loop, Merge, Run, Step, is_input, layer_path
 from cnnlang.importing.lift.blocks import Blocks, Key
+from cnnlang.importing.lift.items import Block, Call, Chain, Loop, Merge, Run, Step, is_input, layer_path
 from cnnlang.importing.lift.loops import Folder
 from cnnlang.importing.lift.names import Namespace, is_name, safe, sayable
 from cnnlang.importing.lift.printing import (
@@ -26,8 +26,8 @@ from cnnlang.importing.lift.printing import (
     step_text,
 )
 from cnnlang.importing.lift.regions import find_modules
-from cnnlang.importing.lift.shapes import chains_in
 from cnnlang.importing.lift.repeats import find_merges, find_sequences, find_units, find_wrapped
+from cnnlang.importing.lift.shapes import chains_in
 from cnnlang.importing.lift.structure import Structure, ordered, recalled
 from cnnlang.importing.lift.unify import pieces_of
 from cnnlang.ir import Graph, Node, TensorType
@@ -100,11 +100,35 @@ class Draft:
             for step in steps_of(chain):
                 if step.path in self.several:
                     if step.path not in found:
-                        wanted = step.path if is_name(step.path) else safe(step.path, "shared")
-                        found[step.path] = self.names.take(wanted), Step(step.node, None)
+                        wanted = step.path.rpartition(".")[2] if self._is_group(step.path) else step.path
+                        name = self.names.take(wanted if is_name(wanted) else safe(wanted, "shared"))
+                        found[step.path] = name, Step(step.node, None)
                     step.shared = found[step.path][0]
                     step.path = None
         return found
+
+    def _is_group(self, path: str) -> bool:
+        """Whether a `group` can hold the shared layer of a path: all layers in it are shared, and in no group in it."""
+        scope, _, name = path.rpartition(".")
+        inside = [p for p in set(self.paths.values()) if p.startswith(f"{scope}.")]
+        alone = all(p in self.several and p.rpartition(".")[0] == scope for p in inside)
+        outer = any(scope.startswith(f"{p.rpartition('.')[0]}.") for p in self.several if "." in p)
+        return bool(self.keeps and scope and is_name(name) and name not in self.names.taken and alone and not outer)
+
+    def _shared_lines(self) -> list[str]:
+        """The `shared` statements, those of one scope in a `group`."""
+        groups: dict[str, list[str]] = {}
+        lines = []
+        for path, (name, step) in self.shared.items():
+            text = f"shared {name} = {step_text(step)}"
+            if self.keeps and path.endswith(f".{name}"):
+                groups.setdefault(path[: -len(name) - 1], []).append(text)
+            else:
+                lines.append(text)
+        for scope, inside in groups.items():
+            label = scope if is_name(scope) and scope not in self.names.taken else f'"{scope}"'
+            lines += [f"group {label} {{", *inside, "}"]
+        return lines
 
     def find_blocks(self) -> None:
         """Make blocks of what repeats."""
@@ -153,7 +177,7 @@ class Draft:
     # --- text ---------------------------------------------------------------------------------------------------------
 
     def text(self) -> str:
-        lines = ["cnn 1", "", *self._about()]
+        lines = ["cnn 1", "", *self._about(), *([""] if self.blocks else [])]
         for block in self.blocks:
             lines += [*block_lines(block, self.names, self.keeps), ""]
         lines += [f"net {self.name} {{", *self._inputs()]
@@ -163,7 +187,10 @@ class Draft:
         return "\n".join(lines) + "\n"
 
     def _about(self) -> list[str]:
-        return []
+        count, depth = analysis.params(self.graph), analysis.depth(self.graph)
+        source = plain(self.foreign.meta.get("source", ""))[:60]
+        origin = f", from {source}" if source else ""
+        return [f"# {self.name}{origin}: {count:,} parameters, {depth} layers deep. Written by `cnnlang import`."]
 
     def _inputs(self) -> list[str]:
         lines = []
@@ -188,7 +215,7 @@ class Draft:
             scope = Scope(self.names, self.values, self.keeps, flow=flow)
             lines = self._statements(order, waiting, used, scope)
             used = scope.used
-        return [*(f"shared {name} = {step_text(step)}" for name, step in self.shared.values()), *lines]
+        return [*self._shared_lines(), *lines]
 
     def _statements(
         self, order: list[Node], waiting: Mapping[Node, list[str]], used: set[Node], scope: Scope

@@ -125,7 +125,9 @@ def grouped(text: str) -> str:
     return f"{int(text):_}" if text.isdigit() and len(text) > 4 else text
 
 
-def _labelled(text: str, kind: str, path: str, label: Template | None, scope: Scope, name: str | None, last: bool) -> str:
+def _labelled(
+    text: str, kind: str, path: str, label: Template | None, scope: Scope, name: str | None, last: bool
+) -> str:
     """A step with weights, with the label that gives it its path, and `name` for its value."""
     if not scope.keeps:
         return f"{text} as {name}" if name else text
@@ -261,8 +263,12 @@ def _run(item: Run, scope: Scope, name: str | None) -> list[Piece]:
     else:
         count = times(total) if not start else str(int(total) - 1) if total.isdigit() else f"({total} - 1)"
         single = len(item.items) == 1 and isinstance(item.items[0], Call | Step)
-        text = inside[0] if single else _braced("", inside) if "\n" in inside[0] or len(inside) > 1 else (
-            f"{{ {inside[0]} }}"
+        text = (
+            inside[0]
+            if single
+            else _braced("", inside)
+            if "\n" in inside[0] or len(inside) > 1
+            else (f"{{ {inside[0]} }}")
         )
         text = f"{text} * {count}"
         pieces.append(Piece(f"{text} as {name}" if name else text, heads=True))

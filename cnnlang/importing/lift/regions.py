@@ -10,7 +10,6 @@ from cnnlang.importing.lift.items import Block, Call, Chain, Item, Merge, Step
 from cnnlang.importing.lift.names import is_name, reserved
 from cnnlang.importing.lift.shapes import all_steps, chains_in, layers_in
 
-
 MAX_DEPTH = 12
 STAGE = 6  # layers of each module of a stage
 
@@ -58,11 +57,9 @@ def find_modules(chains: Iterable[Chain], blocks: Blocks) -> None:
         replace(found)
 
 
-def _units(
-    everything: list[Chain], depths: Iterable[int], totals: Counter[tuple[str, ...]], blocks: Blocks
-) -> None:
+def _units(everything: list[Chain], depths: Iterable[int], totals: Counter[tuple[str, ...]], blocks: Blocks) -> None:
     """Modules of one convolution with what follows it: one block for all kernels."""
-    kinds: dict[tuple[object, ...], list[Piece]] = {}
+    kinds: dict[int, list[Piece]] = {}
     seen: set[int] = set()
     for depth in depths:
         for chain in everything:
@@ -154,7 +151,7 @@ def _is_worth(piece: Piece) -> bool:
 
 
 def _is_stage(piece: Piece) -> bool:
-    """Whether a piece is a list of modules, numbered, of one block or each of many layers: that is for a loop to say."""
+    """Whether a piece is a list of modules, numbered, of one block or each of many layers: a loop says it."""
     blocks = {id(i.block) if isinstance(i, Call) else 0 for i in piece.items}
     if len(piece.items) > 1 and len(blocks) == 1 and 0 not in blocks:
         return all(isinstance(i, Call) and i.path is not None and i.path.split(".")[-1].isdigit() for i in piece.items)
@@ -189,8 +186,8 @@ def stem_of(cluster: list[Piece]) -> str | None:
 
 
 # What frameworks call modules of any kind.
-GENERIC = reserved() | set(
-    "layer layers stage stages block blocks module modules features feature branch branches downsample shortcut body "
-    "denselayer denseblock sequential seq net model group part unit units backbone encoder decoder head inner op "
-    "convs base Conv BasicConv ConvBNReLU InvertedResidual Bottleneck BasicBlock".split()
-)
+GENERIC = {
+    *reserved(), "layer", "layers", "stage", "stages", "block", "blocks", "module", "modules", "features", "feature",
+    "branch", "branches", "downsample", "shortcut", "body", "denselayer", "denseblock", "sequential", "seq", "net",
+    "model", "group", "part", "unit", "units", "backbone", "encoder", "decoder", "head", "inner", "op", "convs", "base",
+}  # fmt: skip

@@ -159,8 +159,8 @@ def find_wrapped(chains: Iterable[Chain], blocks: Blocks) -> None:
         replace([*inner, *inline])
         outer = [*((chain, item) for chain, item, _ in places), *((p.chain, p.call) for p in inline)]
         pieces = []
-        for chain, item in outer:
-            pieces += [Piece(chain, at, at + 1) for at, each in enumerate(chain.items) if each is item]
+        for chain, whole in outer:
+            pieces += [Piece(chain, at, at + 1) for at, each in enumerate(chain.items) if each is whole]
         if all(p.entry is not None for p in pieces) and blocks.make_optional(block, pieces) is not None:
             replace(pieces)
 
@@ -204,9 +204,9 @@ def _best_sequence(everything: Sequence[Chain], blocks: Blocks) -> list[Piece] |
             continue
         saved = (len(pieces) - 1) * (len(items) + layers) - 3 * len(pieces) - 4
         key = (pieces[0].items[0].node, pieces[0].items[-1].node)
-        if saved > 0 and (best is None or saved > best[0]) and key not in blocks.banned:
-            if all(p.is_closed for p in pieces):
-                best = saved, pieces
+        is_best = saved > 0 and (best is None or saved > best[0]) and key not in blocks.banned
+        if is_best and all(p.is_closed for p in pieces):
+            best = saved, pieces
     return best[1] if best else None
 
 
@@ -227,5 +227,3 @@ def _is_of_one_block(items: list[Item]) -> bool:
     """Whether items are calls of one block, which a run says better."""
     found = {id(i.block) if isinstance(i, Call) else id(i) for i in items}
     return len(found) == 1
-
-

@@ -16,9 +16,10 @@ Value: TypeAlias = Any
 NUMBER = re.compile(r"(0|[1-9][0-9]{0,8})(?![0-9])")
 
 # Arguments that may differ between instances of a block; kernels tell blocks apart, save where they are free.
-FREE = frozenset(
-    "channels units stride pad dilation groups rate slope start stop before after amount scale multiplier mean std size r".split()
-)
+FREE = frozenset({
+    "channels", "units", "stride", "pad", "dilation", "groups", "rate", "slope", "start", "stop", "before", "after",
+    "amount", "scale", "multiplier", "mean", "std", "size", "r",
+})  # fmt: skip
 
 
 def canonical(value: Value) -> Value:

@@ -114,7 +114,8 @@ class Structure:
             if enters is None:
                 main = [c for c in branches if c.items]
                 others = {c.base for c in branches if not c.items}
-                apart = len(main) == 1 and (others != {main[0].base} or any(self._is_long(o, node) for o in others if o))
+                is_long = any(self._is_long(o, node) for o in others if o is not None)
+                apart = len(main) == 1 and (others != {main[0].base} or is_long)
                 if apart and _is_main(main[0].items):
                     # what leads to the merge flows into it, up to the last layer; the other branches are names
                     (flow,) = main

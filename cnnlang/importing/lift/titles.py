@@ -6,9 +6,10 @@ from cnnlang.importing.lift.items import Call, Item, Merge, Run, Step
 from cnnlang.importing.lift.shapes import all_steps
 from cnnlang.importing.lift.unify import Column
 
-ACTIVATIONS = frozenset(
-    "relu relu6 leaky_relu prelu elu selu gelu silu hardswish hardsigmoid mish softplus sigmoid tanh".split()
-)
+ACTIVATIONS = frozenset({
+    "relu", "relu6", "leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "hardswish", "hardsigmoid", "mish",
+    "softplus", "sigmoid", "tanh",
+})  # fmt: skip
 NORMS = frozenset({"bn", "group_norm", "lrn"})
 POOLS = frozenset({"maxpool", "avgpool", "minpool"})
 

@@ -11,10 +11,13 @@ from cnnlang.importing.lift.names import Namespace
 from cnnlang.importing.lift.shapes import Value, canonical, is_free
 from cnnlang.ir import Node
 
+# What a parameter for an argument is called, where that is not the argument's name.
+STEMS = {"channels": "width", "kernel": "k", "pad": "around"}
+
 
 @dataclass(slots=True)
 class Column:
-    """One argument in every piece: `values` are None where a piece has none, `around` the channels that `in` has there."""
+    """One argument in every piece: `values` are None where a piece has none, `around` the channels of `in` there."""
 
     holder: Step | Call | Run | Template
     key: str
@@ -66,7 +69,7 @@ def _tabulate(
                 for f in item.node.op.fields():
                     if not is_free(item, f, True):
                         continue
-                    values = [None if s is None else canonical(getattr(s.node.op, f.name)) for s in same]  # type: ignore[union-attr]
+                    values = [None if s is None else canonical(getattr(s.node.op, f.name)) for s in same]
                     column = Column(item, f.name, values, sizes, f.required)
                     column.kernel = kernel
                     if f.name == "kernel":
@@ -94,9 +97,7 @@ def _tabulate(
         flows = [n if s is None else s.node for n, s in zip(flows, same, strict=True)]
 
 
-def _branches(
-    item: Merge, same: list[Item | None], flows: list[Node | None], template: int, table: Table
-) -> None:
+def _branches(item: Merge, same: list[Item | None], flows: list[Node | None], template: int, table: Table) -> None:
     for b, chain in enumerate(item.branches):
         parts = [None if s is None else s.branches[b].items for s in same]  # type: ignore[union-attr]
         if not chain.items:
@@ -197,7 +198,7 @@ class Solver:
         return None
 
     def parameter(self, column: Column) -> str:
-        stem = column.hint or {"channels": "width", "units": "units", "kernel": "k", "pad": "around"}.get(column.key, column.key)
+        stem = column.hint or STEMS.get(column.key, column.key)
         name = self.names.take(stem)
         known = [v for v in column.values if v is not None]
         common = Counter(map(_key, known)).most_common(1)[0][0][1]  # type: ignore[index]
