@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import cnnlang
 from cnnlang.expand import check
 from cnnlang.render import render_full
 from cnnlang.source import Source
@@ -48,6 +49,19 @@ def test_the_python_in_the_readme_runs() -> None:
     assert "11181642 1813566464 18" in done.stdout
     assert "(1, 10) (64, 3, 7, 7)" in done.stdout
     assert "class ResNet18(nn.Sequential)" in done.stdout
+
+
+SIZE = re.compile(r"^\| (\w+) \| \[\w+\.cnn\]\((examples/\w+\.cnn)\) (\d+) \| (\d+) \| (\d+) \|$", re.MULTILINE)
+
+
+def test_the_sizes_of_emitted_source_are_current() -> None:
+    rows = SIZE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(rows) == 11
+    for name, file, *sizes in rows:
+        net = cnnlang.load(ROOT / file, net=name)
+        texts = [(ROOT / file).read_text(encoding="utf-8"), net.emit("torch"), net.emit("keras")]
+        assert [name, *(len(text.splitlines()) for text in texts)] == [name, *map(int, sizes)]
+        assert max(map(int, sizes[1:])) < (120 if name.startswith("ResNet") else 150)
 
 
 def test_links_between_pages_lead_somewhere() -> None:
