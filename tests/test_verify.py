@@ -413,6 +413,15 @@ def test_json_has_no_infinity() -> None:
     assert data["nets"][0]["targets"][0]["difference"] == "inf"
 
 
+def test_numbers_that_are_not_finite_are_told() -> None:
+    """Where nothing is finite there is nothing to compare, and to agree says little."""
+    net = program("cnn 1\nnet Net { input x: [N, 3]\n dense(2) }")
+    weights = {path: np.full(node.type.shape, np.inf, np.float32) for path, node in net.graph.weights.items()}
+    found = verify(net, weights, ["cpu"])
+    assert found.finite == 0
+    assert "note: 100% of the reference's numbers are not finite" in verification_text(found, "infinite")
+
+
 # --- the command ------------------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from cnnlang.ir import Graph, Node
 from cnnlang.ops.dense import Dropout
 from cnnlang.program import Program
 from cnnlang.verify.layers import Layers
-from cnnlang.verify.module import executed
+from cnnlang.verify.module import executed, last_defined
 from cnnlang.verify.runners import BACKENDS_OF_KERAS, Array, TargetFailed, Weights
 from cnnlang.weights import save_weights
 
@@ -41,14 +42,14 @@ class KerasRunner:
 
     def __init__(self, program: Program, weights: Weights) -> None:
         self._program = program
-        module = vars(executed(emit(program), "keras source"))
+        module = executed(emit(program), "keras source")
         try:
-            self.model: Any = module[program.name]()
+            self.model: Any = last_defined(module, ("load_weights", "layers_in"))()
             if weights:
                 with tempfile.TemporaryDirectory() as folder:
                     path = Path(folder) / "weights.safetensors"
                     save_weights(path, weights)
-                    module["load_weights"](self.model, str(path))
+                    module.load_weights(self.model, str(path))
         except FAILURES as error:
             raise TargetFailed(f"{type(error).__name__}: {error}") from error
 
@@ -79,11 +80,29 @@ def _shown(node: Node, layer: Any, graph: Graph) -> Node:
 def _run(model: Any, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
     given = [_channels_last(x) for x in inputs]
     try:
-        results = model(given[0] if len(given) == 1 else given, training=False)
+        with _no_gradients():
+            results = model(given[0] if len(given) == 1 else given, training=False)
     except FAILURES as error:
         raise TargetFailed(f"{type(error).__name__}: {error}") from error
     results = results if isinstance(results, list | tuple) else [results]
-    return tuple(_channels_first(keras.ops.convert_to_numpy(y)) for y in results)
+    return tuple(_channels_first(_array(y)) for y in results)
+
+
+def _no_gradients() -> AbstractContextManager[Any]:
+    """PyTorch keeps track of what it computes unless it is told; the other backends do so when they are told."""
+    if keras.config.backend() != "torch":
+        return nullcontext()
+    import torch
+
+    guard: AbstractContextManager[Any] = torch.no_grad()
+    return guard
+
+
+def _array(tensor: Any) -> Array:
+    array: Array
+    # Keras asks PyTorch's tensors for arrays in a way of which NumPy 2 warns
+    array = tensor.numpy(force=True) if keras.config.backend() == "torch" else keras.ops.convert_to_numpy(tensor)
+    return array
 
 
 def _channels_last(x: Array) -> Array:

@@ -12,7 +12,7 @@ from cnnlang.errors import WeightsError
 from cnnlang.ir import Node
 from cnnlang.program import Program
 from cnnlang.verify.layers import Layers
-from cnnlang.verify.module import executed
+from cnnlang.verify.module import executed, last_defined
 from cnnlang.verify.runners import Array, TargetFailed, Weights
 
 COUNTER = "num_batches_tracked"
@@ -31,7 +31,7 @@ class TorchRunner:
 
     def __init__(self, program: Program, weights: Weights) -> None:
         self._program = program
-        self.module: torch.nn.Module = vars(executed(emit(program), "torch source"))[program.name]()
+        self.module: torch.nn.Module = last_defined(executed(emit(program), "torch source"))()
         self._load(weights)
         self.module.eval()
 

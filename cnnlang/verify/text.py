@@ -65,6 +65,7 @@ def verification_data(found: Verification) -> dict[str, Any]:
         "sizes": dict(found.sizes),
         "tolerance": found.tolerance,
         "largest": _plain(found.largest),
+        "finite": found.finite,
         "targets": [_verdict_data(v) for v in found.verdicts],
     }
 
@@ -96,11 +97,13 @@ def _ground(found: Verification, weights: str) -> list[str]:
     drawn = "one random input" if found.inputs == 1 else f"{found.inputs} random inputs"
     many = "samples" if found.batches != (1,) else "sample"
     sizes = ", ".join(f"{name} = {value}" for name, value in found.sizes.items())
+    told = [] if found.finite == 1 else [f"note: {1 - found.finite:.0%} of the reference's numbers are not finite"]
     bound, largest = f"{found.tolerance:g}", f"{found.largest:.4g}"
     return [
         f"weights: {weights}",
         f"input: {drawn} of {samples} {many}{f', {sizes}' if sizes else ''}; times are for one sample",
         f"agrees: nowhere further from the float64 reference than {bound} of its largest number, {largest}",
+        *told,
     ]
 
 

@@ -78,6 +78,8 @@ class Verification:
         One a target.
     largest
         The largest number of the reference's outputs.
+    finite
+        The part of the reference's numbers that are finite: where it is 0, agreeing says little.
     sizes
         What the symbolic sizes were.
     inputs, batches, tolerance
@@ -87,6 +89,7 @@ class Verification:
     program: Program
     verdicts: tuple[Verdict, ...]
     largest: float
+    finite: float
     sizes: Mapping[str, int]
     inputs: int
     batches: tuple[int, ...]
@@ -142,7 +145,7 @@ def verify(
                 raise UsageError(absent(name, found))
     bench = _Bench.of(program, weights, inputs, tuple(batches), seed, tolerance)
     verdicts = tuple(bench.verdict(name, found) for name, found in chosen.items())
-    return Verification(program, verdicts, bench.largest, bench.sizes, inputs, tuple(batches), tolerance)
+    return Verification(program, verdicts, bench.largest, bench.finite, bench.sizes, inputs, tuple(batches), tolerance)
 
 
 def absent(name: str, found: Way) -> str:
@@ -190,6 +193,11 @@ class _Bench:
     def largest(self) -> float:
         found = [np.abs(r[np.isfinite(r)]).max(initial=0.0) for outputs in self.references for r in outputs]
         return float(max(found))
+
+    @property
+    def finite(self) -> float:
+        outputs = [r for outputs in self.references for r in outputs]
+        return sum(int(np.isfinite(r).sum()) for r in outputs) / max(sum(r.size for r in outputs), 1)
 
     def verdict(self, name: str, found: Way) -> Verdict:
         if not found.is_installed:
