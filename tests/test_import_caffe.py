@@ -218,6 +218,8 @@ def test_a_scale_whose_normalisation_somebody_else_reads_is_a_step_of_its_own() 
     text = start(3, 4, 4) + layer("b", "BatchNorm", "data") + layer("s", "Scale", "b", scale="bias_term: true")
     graph = graph_of(text + layer("sum", "Eltwise", ["b", "s"]))
     assert [n.op.name for n in graph.nodes if n.values] == ["bn", "depthwise", "add"]
+    note = "1 BatchNorm layer has no Scale layer behind"
+    assert any(n.startswith(note) for n in reading(text + layer("sum", "Eltwise", ["b", "s"])).notes)
     twice = text + layer("t", "Scale", "s", scale="bias_term: true")
     assert [n.op.name for n in graph_of(twice).nodes if n.values] == ["bn", "depthwise"]
 
@@ -279,6 +281,7 @@ def test_eltwise(param: str, expected: Callable[[Any, Any], Any]) -> None:
         (layer("y", "TanH", "data") + layer("z", "Reshape", "y", reshape="shape { dim: [0, 4, -1, 0] }"), np.tanh),
         (layer("y", "Reduction", "data", reduction="operation: MEAN axis: 2"), lambda x: x.mean((1, 2))),
         (layer("y", "ShuffleChannel", "data", shuffle_channel="group: 2"), lambda x: x[[0, 2, 1, 3]]),
+        (layer("y", "Upsample", "data", upsample="scale: 2"), lambda x: x.repeat(2, 1).repeat(2, 2)),
         (layer("y", "Concat", ["data", "data"]), lambda x: np.concatenate([x, x])),
         (layer("y", "Concat", ["data"]) + layer("z", "TanH", "y"), np.tanh),
     ],

@@ -125,8 +125,13 @@ def _list(model: str, reading: Reading) -> int:
     put(grid.text(terminal_width(), wants_color(sys.stdout)))
     total = len(reading.layers)
     bad = sum(not layer.becomes for layer in reading.layers)
-    what = f"{model} ({reading.form}): {total:,} layer{'s' * (total != 1)}"
-    put(f"\n{what}, of which {bad:,} cannot be said" if not reading.sayable else f"\n{what}, all can be said")
+    what = f"\n{model} ({reading.form}): {total:,} layer{'s' * (total != 1)}"
+    if reading.sayable:
+        from cnnlang.analysis import params
+
+        put(f"{what}, all can be said: {params(reading.foreign.graph):,} params")
+    else:
+        put(f"{what}, of which {bad:,} cannot be said")
     _say_notes(reading.notes)
     if len(reading.findings) > bad:  # some of them are about no layer
         show_findings(reading.findings)

@@ -197,6 +197,12 @@ def _finish(made: _Built, layers: list[Layer], name: str) -> None:
         error = broken("nothing that the net makes depends on an input")
         made.findings.append(error.finding(f"layer {shown(last.name)} ({last.kind})", last.span))
         return
+    alone = sum(node in used for node in net.awaiting)
+    if alone:
+        net.note(
+            f"{alone} BatchNorm layer{'s have' if alone > 1 else ' has'} no Scale layer behind; `bn` has its scale and "
+            "shift all the same, which begin at 1 and 0 and are counted"
+        )
     lost = [label for label in net.inputs if label not in inputs]
     if lost:
         net.note(f"left out, for nothing depends on it: input {', '.join(map(shown, lost))}")

@@ -121,6 +121,18 @@ def shuffle_channel(layer: Layer, net: Net, x: list[Value]) -> list[Value]:
     return [net.builder.apply("channel_shuffle", net.builder.as_map(x[0]), groups=groups)]
 
 
+@rule("Upsample")
+def upsample(layer: Layer, net: Net, x: list[Value]) -> list[Value]:
+    """Each place repeated, as forks of Caffe for detectors have it; with a second bottom it is another's unpooling."""
+    if len(layer.bottoms) > 1:
+        raise unsayable("it puts numbers back where a pooling found them")
+    layer.need(1)
+    p = layer.param("upsample_param", "scale")
+    if not p.has("scale"):
+        raise broken("`scale` is not given", p.span)
+    return [net.builder.apply("upsample", net.builder.as_map(x[0]), scale=p.integer("scale", 1, 1))]
+
+
 @rule("Reduction")
 def reduction(layer: Layer, net: Net, x: list[Value]) -> list[Value]:
     layer.need(1)
