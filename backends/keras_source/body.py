@@ -108,7 +108,8 @@ class BodyWriter(Places):
             name = self._variable(f"{step.name}_input{i + 1 if len(step.shapes) > 1 else ''}")
             self.lines.append(Line(f"{name} = ", call("keras.Input", shape)))
             inputs.append(Local(name))
-        made = call("keras.Model", one_or_list(inputs), step.function(inputs), name=step.title)
+        entering = [x for x, is_computed in zip(inputs, step.computed, strict=True) if is_computed]
+        made = call("keras.Model", one_or_list(entering), step.function(inputs), name=step.title)
         self.lines.append(Line(f"{step.variable} = ", made))
 
     def _variable(self, wanted: str) -> str:
@@ -328,10 +329,17 @@ def _kept(block: Block, used: set[str]) -> Block:
         match each:
             case Assigned(name=name) if name not in used:
                 continue
-            case If(then=then, otherwise=otherwise):
-                each.then, each.otherwise = _kept(then, used), _kept(otherwise, used)
+            case If(test=test, then=then, otherwise=otherwise):
+                then, otherwise = _kept(then, used), _kept(otherwise, used)
+                if not then and not otherwise:
+                    continue
+                each.test, each.then, each.otherwise = (
+                    (test, then, otherwise) if then else (opposite(test), otherwise, [])
+                )
             case Turning(body=body):
                 each.body = _kept(body, used)
+                if not each.body:
+                    continue
                 each.settle(_read(each.body, used))
             case _:
                 pass

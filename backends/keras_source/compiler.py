@@ -121,7 +121,9 @@ class KerasCompiler(Compiler[Made]):
         defines = {s.name: s.value for s in every(lowered.steps) if isinstance(s, Define)}
         while channels is not None and names(channels) & defines.keys():
             channels = substituted(channels, defines)
-        return Definition(name, tuple(lowered.parameters), tensors, channels, len(lowered.heads), lowered.reads)
+        return Definition(
+            name, tuple(lowered.parameters), tensors, channels, len(lowered.heads), lowered.reads, (), lowered.computed
+        )
 
 
 def _uses(program: Program) -> dict[str, list[tuple[TensorType, ...]]]:

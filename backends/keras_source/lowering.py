@@ -130,6 +130,9 @@ class KerasLowering(Lowering):
         step.share = self._share(shared, step, traces[0].step, str(made([])))
         step.share.function, step.share.title = made, title
         step.share.shapes = self._shapes(step, traces)
+        read = [is_computed for is_read, is_computed in zip(info.reads, info.computed, strict=True) if is_read]
+        step.share.computed = tuple(read)
+        step.inputs = tuple(val for val, is_computed in zip(step.inputs, read, strict=True) if is_computed)
         step.function = None
         if self.is_root:
             self.fixed |= {n for val in step.inputs if val.channels is not None for n in names(val.channels)}

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from cnnlang.backends.keras_source.compiler import TARGET, KerasCompiler, expressible
+from cnnlang.backends.keras_source.compiler import TARGET, KerasCompiler, expressible, helper_names
 from cnnlang.backends.keras_source.names import automatic_name
 from cnnlang.backends.python_source.refusals import once_a_place, operators, segments
 from cnnlang.diagnostics import Diagnostic, Help
@@ -42,13 +42,14 @@ def refuse_names(program: Program, functions: str) -> None:
 
 def _automatic_names(functions: str) -> Iterator[str]:
     """What Keras calls the layers and operations that have no name."""
+    helpers = helper_names()
     for node in ast.walk(ast.parse(functions)):
         match node:
             case ast.Call(keywords=keywords) if any(k.arg == "name" for k in keywords):
                 continue
-            case (
-                ast.Call(func=ast.Attribute(value=ast.Name(id="layers"), attr=name)) | ast.Call(func=ast.Name(id=name))
-            ):
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="layers"), attr=name)):
+                yield automatic_name(name)
+            case ast.Call(func=ast.Name(id=name)) if name in helpers:
                 yield automatic_name(name)
             case ast.Call(func=ast.Attribute(value=ast.Name(id="ops"), attr=name)):
                 yield name

@@ -119,6 +119,7 @@ def written(
     lowered.reads = tuple(
         uses[e] > 0 or program is not None or of in sized for e, of in zip(lowered.entries, called, strict=True)
     )
+    lowered.computed = tuple(uses[e] > 0 for e in lowered.entries)
     if program is None:
         made.entries = [n for n, is_read in zip(own, lowered.reads, strict=True) if is_read]
     return made

@@ -136,7 +136,8 @@ def _laid(head: str, made: Code, tail: str, indent: str, *, bracketed: bool) -> 
             return _argument(made, tail, indent)
         case Call(function=Call(function=function, arguments=[_, *_] as arguments), arguments=applied) if all(
             map(_is_short, applied)
-        ):  # a layer is broken in its construction, not in what it is applied to
+        ) and not fits(f"{head}{made.function}("):
+            # a layer is broken in its construction, not in what it is applied to
             end = f"){made.applied}{tail}"
             return [f"{head}{function.within(9)}(", *_arguments(arguments, indent + STEP), f"{indent}{end}"]
         case Call(function=function, arguments=arguments) if arguments:

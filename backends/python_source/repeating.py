@@ -11,7 +11,7 @@ from cnnlang.backends.python_source.build import binary, total, unary
 from cnnlang.backends.python_source.code import Code, Lit, Value, Var
 from cnnlang.backends.python_source.evaluate import names
 from cnnlang.backends.python_source.expressions import turns_of
-from cnnlang.backends.python_source.records import bound_to, end_of, is_count, same, target_names, target_text
+from cnnlang.backends.python_source.records import bound_to, end_of, same, target_names, target_text
 from cnnlang.backends.python_source.steps import (
     Differs,
     Loop,
@@ -104,7 +104,8 @@ class Repeating(Applying):
         """
         target, targets, iterable = header
         around = set(self.taken) - set(targets)
-        i, carried = self._index_name(), self.name("channels")
+        i = next((n for n in targets if _counts(n, turned)), "") or self._index_name()
+        carried = self.name("channels")
         turns: dict[Row, list[Row]] = {}
         bodies: list[Sequence[Trace]] = []
         nodes: list[Node] = []
@@ -146,7 +147,6 @@ class Repeating(Applying):
             after = Var(carried)
         if (len(self.heads), len(self.outputs)) != noted:
             raise Differs
-        index_name = next((v for v in targets if all(t[v] == t[i] and is_count(t[v]) for t in inner)), i)
         self.counters.pop()
         self.taken = around  # the loop's own names are free again, unless what follows reads one
         channels = self._after_loop(rows, traces, start, end, iterable, after)
@@ -159,7 +159,7 @@ class Repeating(Applying):
                 targets,
                 iterable,
                 turns_of(iterable),
-                index_name,
+                i,
                 made,
                 flow,
                 end,
@@ -168,7 +168,7 @@ class Repeating(Applying):
                 rows,
                 turns,
                 carry,
-                own_index=index_name == i,
+                own_index=i not in targets,
             )
         )
         return output
@@ -195,3 +195,8 @@ class Repeating(Applying):
             if names(guess) <= visible and self.holds(guess, rows, actual):
                 return guess
         return after
+
+
+def _counts(name: str, turned: Sequence[Sequence[tuple[dict[str, Value], Sequence[Trace]]]]) -> bool:
+    """Whether a name that a loop binds is the number of the turn."""
+    return all(same(values[name], number) for turns in turned for number, (values, _) in enumerate(turns))

@@ -143,6 +143,7 @@ class Share:
     made: Code | None = None
     function: Callable[[list[Code]], Code] | None = None
     shapes: tuple[Code, ...] = ()
+    computed: tuple[bool, ...] = ()  # whether more than the size of an input is read
     title: Code | None = None  # the model's name
     variable: str = ""
 
@@ -237,6 +238,7 @@ class Definition:
     heads: int
     reads: tuple[bool, ...]  # whether its forward reads what enters, and each tensor
     captured: tuple[Val, ...] = ()
+    computed: tuple[bool, ...] = ()  # whether more than its size is read, in targets that read sizes from tensors
 
 
 def child_steps(step: Step) -> Iterator[list[Step]]:
@@ -272,6 +274,7 @@ class Lowered:
     parameters: list[Parameter] = field(default_factory=list)
     repeats: set[Path] = field(default_factory=set)
     reads: tuple[bool, ...] = ()  # whether each entry is read
+    computed: tuple[bool, ...] = ()  # and whether more than its size is
 
 
 def count_uses(steps: Sequence[Step], results: Sequence[Val]) -> Counter[Val]:

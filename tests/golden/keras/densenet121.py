@@ -19,9 +19,9 @@ def dense_layer(x, growth, name="dense_layer"):
     y = layers.Conv2D(4 * growth, 1, use_bias=False, name=f"{name}-conv1")(y)
     y = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}-norm2")(y)
     y = layers.ReLU()(y)
-    y = layers.Conv2D(
-        growth, 3, padding="same", use_bias=False, name=f"{name}-conv2"
-    )(y)
+    y = layers.Conv2D(growth, 3, padding="same", use_bias=False, name=f"{name}-conv2")(
+        y
+    )
     return layers.Concatenate()([x, y])
 
 

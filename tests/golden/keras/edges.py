@@ -58,7 +58,9 @@ class FixedConv2D(layers.Layer):
         into = inputs.shape[-1] // self.groups
         kernel = ops.broadcast_to(kernel, (self.filters, into, *kernel.shape[-2:]))
         kernel = ops.transpose(kernel, (2, 3, 1, 0))
-        x = ops.conv(inputs, kernel, self.strides, self.padding, None, self.dilation_rate)
+        x = ops.conv(
+            inputs, kernel, self.strides, self.padding, None, self.dilation_rate
+        )
         return x + self.bias if self.use_bias else x
 
     def get_config(self):

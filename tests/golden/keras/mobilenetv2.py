@@ -22,9 +22,9 @@ def narrow(x, expand, width, stride, name="narrow"):
         x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}-0-1")(x)
         x = layers.ReLU(6)(x)
     x = layers.ZeroPadding2D(1)(x)
-    x = layers.DepthwiseConv2D(
-        3, strides=stride, use_bias=False, name=f"{name}-{i}-0"
-    )(x)
+    x = layers.DepthwiseConv2D(3, strides=stride, use_bias=False, name=f"{name}-{i}-0")(
+        x
+    )
     x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}-{i}-1")(x)
     x = layers.ReLU(6)(x)
     x = layers.Conv2D(width, 1, use_bias=False, name=f"{name}-{i + 1}")(x)

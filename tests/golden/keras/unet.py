@@ -8,9 +8,9 @@ from safetensors.numpy import load_file
 def twice(x, c, name="twice"):
     """[N, H, W, in_channels] to [N, H, W, c]."""
     x = layers.Conv2D(c, 3, padding="same", activation="relu", name=f"{name}-conv1")(x)
-    return layers.Conv2D(
-        c, 3, padding="same", activation="relu", name=f"{name}-conv2"
-    )(x)
+    return layers.Conv2D(c, 3, padding="same", activation="relu", name=f"{name}-conv2")(
+        x
+    )
 
 
 def up(x, skip, c, name="up"):
