@@ -136,41 +136,42 @@ def packed_weights(
     """Weights as the kernel reads them, [output tile, entry, lane, output]; the offsets of the entries, for each output
     tile or for all; whether they differ; and how many lanes of an entry are read."""
     outputs, inputs = weight.shape[:2]
-    wide = vectors * lanes
+    wide, count = vectors * lanes, len(taps)
     tiles = -(-outputs // wide)
-    rows = [t[0] for t in taps]
-    columns = [t[1] for t in taps]
     cells = np.array([t[2] * x.row + t[3] * x.lanes for t in taps], dtype=np.int64)
+
+    def of_taps(part: Array) -> Array:
+        """[outputs, inputs, taps]."""
+        whole = [t[:2] for t in taps] == list(np.ndindex(*weight.shape[2:]))
+        return part.reshape(len(part), inputs, -1) if whole else part[:, :, [t[0] for t in taps], [t[1] for t in taps]]
+
     if x.lanes == 1:  # planar: an entry is a channel
-        full = np.zeros((tiles * wide, inputs, len(taps)), np.float32)
-        full[:outputs] = weight[:, :, rows, columns]
-        packed = full.reshape(tiles, wide, inputs * len(taps), 1).transpose(0, 2, 3, 1)
+        full = np.zeros((tiles * wide, inputs * count), np.float32)
+        full[:outputs] = of_taps(weight).reshape(outputs, -1)
+        packed = full.reshape(tiles, wide, -1, 1).transpose(0, 2, 3, 1)
         table = (np.arange(inputs)[:, None] * x.plane + cells).reshape(1, -1)
         return packed, table, False, 1
-    blocks = -(-x.channels // lanes)
-    per_group = outputs // groups
-    ranges = []
+    blocks, per_group = -(-x.channels // lanes), outputs // groups
+    ranges = []  # of blocks of inputs, for each tile of outputs
     for t in range(tiles):
         first_group, last_group = t * wide // per_group, (min((t + 1) * wide, outputs) - 1) // per_group
         ranges.append((first_group * inputs // lanes, -(-(last_group + 1) * inputs // lanes)))
     most = max(last - first for first, last in ranges)
     starts = [min(first, blocks - most) for first, _ in ranges]
-    full = np.zeros((tiles, wide, most * lanes, len(taps)), np.float32)
-    picked = weight[:, :, rows, columns] if taps else np.zeros((outputs, inputs, 0), np.float32)
-    for t, start in enumerate(starts):
-        if groups == 1:
-            part = picked[t * wide : (t + 1) * wide]
-            full[t, : len(part), :inputs] = part
-            continue
-        for o in range(t * wide, min((t + 1) * wide, outputs)):
-            first = o // per_group * inputs - start * lanes
-            full[t, o - t * wide, first : first + inputs] = picked[o]
     used = lanes if most > 1 else min(lanes, -(-min(x.channels, lanes) // unroll) * unroll)
-    packed = full.reshape(tiles, wide, most, lanes, len(taps)).transpose(0, 2, 4, 3, 1)[:, :, :, :used]
-    packed = packed.reshape(tiles, most * len(taps), used, wide)
+    packed = np.zeros((tiles, most, count, used, wide), np.float32)
+    for t, start in enumerate(starts if count else ()):
+        part = of_taps(weight[t * wide : (t + 1) * wide])
+        full = np.zeros((len(part), most * lanes, count), np.float32)
+        for o, kernel in enumerate(part if groups > 1 else ()):
+            first = (t * wide + o) // per_group * inputs - start * lanes
+            full[o, first : first + inputs] = kernel
+        if groups == 1:
+            full[:, :inputs] = part
+        packed[t, ..., : len(part)] = full.reshape(-1, most, lanes, count).transpose(1, 3, 2, 0)[:, :, :used]
     table = np.array([[(s + b) * x.plane + c for b in range(most) for c in cells] for s in starts], dtype=np.int64)
     same = len(set(starts)) == 1
-    return packed, table[:1] if same else table, not same, used
+    return packed.reshape(tiles, most * count, used, wide), table[:1] if same else table, not same, used
 
 
 @lower.register

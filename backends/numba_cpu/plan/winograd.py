@@ -65,10 +65,12 @@ def convolve(
 def packed(weight: Array, size: int, x: Place, out: Place, vectors: int) -> Array:
     """G g G^T as [place, group of outputs, input, output]."""
     g = np.array(KERNEL[size])
-    outputs, inputs = weight.shape[:2]
-    made = np.einsum("ia,ocab,jb->ijco", g, weight.astype(np.float64), g, optimize=True).astype(np.float32)
-    lanes = x.lanes
-    full = np.zeros((*made.shape[:2], x.blocks * lanes, out.blocks * lanes), np.float32)
-    full[:, :, :inputs, :outputs] = made
-    groups = out.blocks // vectors
-    return full.reshape(-1, x.blocks * lanes, groups, vectors * lanes).transpose(0, 2, 1, 3)
+    inputs = weight.shape[1]
+    lanes, wide = x.lanes, vectors * x.lanes
+    both = np.kron(g, g)  # of all nine cells at once: one product of matrices
+    full = np.zeros((len(both), out.blocks // vectors, x.blocks * lanes, wide), np.float32)
+    for group in range(full.shape[1]):
+        part = weight[group * wide : (group + 1) * wide]
+        made = both @ part.reshape(-1, 9).T.astype(np.float64)
+        full[:, group, :inputs, : len(part)] = made.reshape(len(both), len(part), inputs).transpose(0, 2, 1)
+    return full
