@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cnnlang.errors import UsageError
+from cnnlang.errors import FindingsError, UsageError
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
 
     from cnnlang.program import Program
@@ -73,7 +74,14 @@ def emit(program: Program, target: str) -> str:
     return text
 
 
-def export(program: Program, target: str, weights: Mapping[str, Any], *, normalize: bool = False) -> bytes:
+def export(
+    program: Program,
+    target: str,
+    weights: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    seed: int = 0,
+    *,
+    normalize: bool = False,
+) -> bytes:
     """A program as a model with weights in it, the bytes of a file.
 
     Parameters
@@ -83,7 +91,9 @@ def export(program: Program, target: str, weights: Mapping[str, Any], *, normali
     target
         A target that is a model.
     weights
-        An array for each weight, by path.
+        A weights file, or arrays by parameter path; None begins anew.
+    seed
+        Where weights begin, if none are given.
     normalize
         Whether the model takes pixels from 0 to 255 and prepares them itself.
 
@@ -94,13 +104,18 @@ def export(program: Program, target: str, weights: Mapping[str, Any], *, normali
     FindingsError
         E04xx: the target cannot express the program.
     WeightsError
-        The weights do not fit.
+        The weights cannot be read or do not fit.
     """
+    from cnnlang.model import weights_for
+
     found = find(target)
     if not found.is_model:
         msg = f"{target} is text, without weights: cnnlang emit --target {target}, or `emit`"
         raise UsageError(msg)
-    data: bytes = found.load().export(program, weights, normalize=normalize)
+    module = found.load()
+    if refused := module.refusals(program):  # before gigabytes are read for nothing
+        raise FindingsError(refused)
+    data: bytes = module.export(program, weights_for(program, weights, seed), normalize=normalize)
     return data
 
 

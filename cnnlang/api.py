@@ -166,9 +166,8 @@ class Net:
         """
         from cnnlang.backends import export
         from cnnlang.files import write_bytes
-        from cnnlang.model import weights_for
 
-        write_bytes(path, export(self.program, target, weights_for(self.program, weights, seed), normalize=normalize))
+        write_bytes(path, export(self.program, target, weights, seed, normalize=normalize))
 
     def __repr__(self) -> str:
         return f"<net {self.name}: {self.params:,} params>"

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 import cnnlang
 from cnnlang import FindingsError, UsageError, WeightsError
 from cnnlang.backends import TARGETS
+from cnnlang.backends import export as export_target
 from cnnlang.backends.onnx import NEWEST, OLDEST, OPSET, export, hints, refusals
 from cnnlang.backends.onnx.metadata import INPUTS, LABELS, META, NORMALIZED, properties
 from cnnlang.backends.onnx.steps import lowered, said
@@ -403,6 +404,8 @@ def test_a_model_of_more_than_two_gigabytes_is_refused() -> None:
     assert found.span.source.text[found.span.start : found.span.end] == "Wide"
     with pytest.raises(FindingsError, match="at most 2 GB"):
         export(net, {})
+    with pytest.raises(FindingsError, match="at most 2 GB"):  # and no weights are made for nothing
+        export_target(net, "onnx", "there is no such file")
 
 
 @pytest.mark.parametrize(

@@ -100,12 +100,11 @@ def _write_model(
     file: str, program: Program, target: str, output: str, weights: str | None, seed: int | None, normalize: bool
 ) -> None:
     from cnnlang.backends import export
-    from cnnlang.model import weights_for
 
     given = weights
     if given is None and seed is None and program.graph.weights:
         given = _beside(file, program)
-    data = export(program, target, weights_for(program, given, seed or 0), normalize=normalize)
+    data = export(program, target, given, seed or 0, normalize=normalize)
     if output == "-":
         sys.stdout.buffer.write(data)
     else:
