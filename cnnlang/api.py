@@ -118,7 +118,7 @@ class Net:
         return Model(self.program, weights, seed, threads)
 
     def emit(self, target: str) -> str:
-        """Source for a target: `torch`, `numba`, or `graph`.
+        """Source for a target: `torch`, `keras`, `numba`, or `graph`.
 
         Raises
         ------
