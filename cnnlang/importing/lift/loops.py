@@ -226,6 +226,7 @@ class Folder:
         return found
 
     def _loop(self, rows: list[list[Item]], is_trial: bool = False) -> Loop | None:
+        rows = _unstaged(rows)
         lines = sum(2 if isinstance(item, Run) and item.first else 1 for item in rows[0] if _is_head(item)) or 1
         heads = sum(_is_head(item) for item in rows[0])
         if len(rows) < 3 and heads < 3 and not any(isinstance(i, Run) for i in rows[0]):
@@ -241,13 +242,18 @@ class Folder:
         if table.choices or columns is None:
             return None
         table.columns = [*columns, *table.columns]
-        solver = Solver(self.names, with_in=False)
+        solver = Solver(self.names, with_in=False, with_multiples=len(rows) > 2)
         solver.solve(table)
         variables = [Parameter(p.name, p.values) for p in solver.parameters]
         row = sum(len(str(v)) + 2 for p in variables for v in p.values)
         cost = 2 + row // 100 + lines
-        is_table = all(len(row) == 1 and _is_call(row[0]) for row in rows) and (len(variables) > 3 or len(rows) < 4)
-        is_poor = len(variables) > MAX_VARIABLES or cost >= lines * len(rows) or not variables or is_table
+        is_table = all(_is_call(i) for i in rows[0]) and (len(variables) > 3 or len(rows) < 4)
+        is_poor = (
+            len(variables) > (MAX_VARIABLES if len(rows) > 2 else 3)
+            or cost >= lines * len(rows)
+            or not variables
+            or is_table
+        )
         if is_poor or is_trial:
             for holder, written in before:
                 holder.written = written
@@ -323,6 +329,16 @@ class Folder:
         if self.keeps and len(item.turns) == 2 and not item.first and len(item.turns[0]) > 4:
             return [item]
         return [*item.first, *(i for turn in item.turns for i in turn)]
+
+
+def _unstaged(rows: list[list[Item]]) -> list[list[Item]]:
+    """Rows of stages as rows of calls, where most stages are one call."""
+    calls: list[list[Item]] = []
+    for row in rows:
+        if len(row) != 1 or not isinstance(row[0], Run) or not row[0].first:
+            return rows
+        calls += [row[0].first, *row[0].turns]
+    return calls if 2 * len(calls) <= 3 * len(rows) else rows
 
 
 def _is_call(item: Item) -> bool:

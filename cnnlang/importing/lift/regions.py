@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from cnnlang.importing.lift.blocks import Blocks, Piece, is_plain, replace
 from cnnlang.importing.lift.items import Block, Call, Chain, Item, Merge, Step
 from cnnlang.importing.lift.names import is_name, reserved
-from cnnlang.importing.lift.shapes import all_steps, chains_in, layers_in
+from cnnlang.importing.lift.shapes import Shapes, all_steps, chains_in, layers_in
 
 MAX_DEPTH = 12
 STAGE = 6  # layers of each module of a stage
@@ -26,22 +26,15 @@ def find_modules(chains: Iterable[Chain], blocks: Blocks) -> None:
                 deepest = max(deepest, len(scope))
                 totals.update(scope[:i] for i in range(1, len(scope) + 1))
     depths = range(min(deepest, MAX_DEPTH), 0, -1)
-    _units(everything, depths, totals, blocks)
+    for fits, shapes in ((_is_unit, blocks.units), (_is_plain, blocks.shapes)):
+        _sequences(everything, depths, totals, blocks, fits, shapes)
     for depth in depths:
-        outermost: dict[str | None, Piece] = {}
-        for chain in everything:
-            for piece in modules_of(chain, depth, totals):
-                assert piece.path is not None
-                scope = tuple(piece.path.split("."))
-                is_inner = totals[scope] == totals[scope[:-1]] and not scope[-1].isdigit()
-                if piece.path not in outermost or is_inner:
-                    outermost[piece.path] = piece  # a scope in a scope of its own is what the shortcut goes around
         found: list[Piece] = []
         wrapped: dict[Block, list[Piece]] = {}
         worth = []
-        for piece in outermost.values():
+        for piece in _modules(everything, depth, totals):
             call = wrapped_call(piece.items)
-            if call is not None and piece.path is not None and call.path is not None:
+            if call is not None and call.path is not None:
                 wrapped.setdefault(call.block, []).append(piece)
             elif piece.is_closed and _is_worth(piece):
                 worth.append(piece)
@@ -57,28 +50,55 @@ def find_modules(chains: Iterable[Chain], blocks: Blocks) -> None:
         replace(found)
 
 
-def _units(everything: list[Chain], depths: Iterable[int], totals: Counter[tuple[str, ...]], blocks: Blocks) -> None:
-    """Modules of one convolution with what follows it: one block for all kernels."""
+def _modules(everything: list[Chain], depth: int, totals: Counter[tuple[str, ...]]) -> list[Piece]:
+    """The modules of a depth, each in the chain that is outermost."""
+    outermost: dict[str | None, Piece] = {}
+    for chain in everything:
+        for piece in modules_of(chain, depth, totals):
+            assert piece.path is not None
+            scope = tuple(piece.path.split("."))
+            # a scope in a scope of its own is what a shortcut goes around
+            is_inner = totals[scope] == totals[scope[:-1]] and not scope[-1].isdigit()
+            if piece.path not in outermost or is_inner:
+                outermost[piece.path] = piece
+    return list(outermost.values())
+
+
+def _sequences(
+    everything: list[Chain],
+    depths: Iterable[int],
+    totals: Counter[tuple[str, ...]],
+    blocks: Blocks,
+    fits: Callable[[Piece], bool],
+    shapes: Shapes,
+) -> None:
+    """Modules that are sequences of layers, wherever they are: one block for all of a shape."""
     kinds: dict[int, list[Piece]] = {}
     seen: set[int] = set()
     for depth in depths:
-        for chain in everything:
-            for piece in modules_of(chain, depth, totals):
-                items = piece.items
-                if len(items) < 2 or id(items[0]) in seen or not all(isinstance(i, Step) for i in items):
-                    continue
-                seen.update(map(id, items))
-                if layers_in(items) != 1 or not _is_worth(piece) or not piece.is_closed:
-                    continue
-                if piece.end < len(chain.items) and is_plain(chain.items[piece.end]):
-                    piece.end += 1
-                prefix = len(piece.path or "") + 1
-                kinds.setdefault(blocks.units.of_items(piece.items, prefix), []).append(piece)
+        for piece in _modules(everything, depth, totals):
+            items = piece.items
+            if id(items[0]) in seen or not fits(piece) or not _is_worth(piece) or not piece.is_closed:
+                continue
+            seen.update(map(id, items))
+            if piece.end < len(piece.chain.items) and is_plain(piece.chain.items[piece.end]):
+                piece.end += 1
+            kinds.setdefault(shapes.of_items(piece.items, len(piece.path or "") + 1), []).append(piece)
     found = []
     for cluster in kinds.values():
         if len(cluster) > 1 and blocks.make(cluster, stem_of(cluster)) is not None:
             found += cluster
     replace(found)
+
+
+def _is_unit(piece: Piece) -> bool:
+    """One convolution with what follows it."""
+    return len(piece.items) > 1 and layers_in(piece.items) == 1 and all(isinstance(i, Step) for i in piece.items)
+
+
+def _is_plain(piece: Piece) -> bool:
+    """Several layers and calls, one after the other."""
+    return len(piece.items) > 1 and layers_in(piece.items) > 1 and all(isinstance(i, Step | Call) for i in piece.items)
 
 
 def modules_of(chain: Chain, depth: int, totals: Counter[tuple[str, ...]]) -> list[Piece]:
@@ -110,16 +130,19 @@ def modules_of(chain: Chain, depth: int, totals: Counter[tuple[str, ...]]) -> li
 
 
 def scope_of(item: Item) -> tuple[tuple[str, ...], int]:
-    """The scope that the layers of an item have in common, and how many layers there are."""
-    if isinstance(item, Call) and item.path is not None:
-        return tuple(item.path.split(".")[:-1]), sum(s.path is not None for s in all_steps(item.items))
+    """The scope that the layers of an item have in common, and how many layers there are; a call is in its scope."""
     common: list[str] | None = None
     layers = 0
-    for step in all_steps([item]):
-        if step.path is None:
+    stack = [item]
+    while stack:
+        each = stack.pop()
+        if isinstance(each, Merge):
+            stack.extend(i for chain in each.branches for i in chain.items)
             continue
-        layers += 1
-        scope = step.path.split(".")[:-1]
+        if not isinstance(each, Step | Call) or each.path is None:
+            continue
+        layers += 1 if isinstance(each, Step) else sum(s.path is not None for s in all_steps(each.items))
+        scope = each.path.split(".")[:-1]
         if common is None:
             common = scope
         while common != scope[: len(common)]:

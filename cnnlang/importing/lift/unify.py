@@ -82,14 +82,14 @@ def _tabulate(
                     values = [None if s is None else s.arguments[p.name] for s in same]  # type: ignore[union-attr]
                     table.columns.append(Column(item, p.name, values, sizes, p.default is None, hint=p.name))
             case Run():
-                counts = [None if s is None else len(s.turns) + bool(s.first) for s in same]  # type: ignore[union-attr]
-                table.columns.append(Column(item, "n", counts, sizes, hint="n"))
                 if item.first:
                     firsts = [None if s is None else s.first for s in same]  # type: ignore[union-attr]
                     _tabulate(firsts, around, flows, template, table)
                 turns = [s.items if s is not None and s.turns else None for s in same]  # type: ignore[union-attr]
                 if turns[template] is not None:
                     _tabulate(turns, around, flows, template, table)
+                counts = [None if s is None else len(s.turns) + bool(s.first) for s in same]  # type: ignore[union-attr]
+                table.columns.append(Column(item, "n", counts, sizes, hint="n"))
             case Merge():
                 _branches(item, same, flows, template, table)
             case Loop():
@@ -126,15 +126,28 @@ def _key(value: Value) -> object:
     return (type(value), value)
 
 
+def kind_of(key: str) -> str:
+    """What an argument counts: a parameter may stand for another argument that counts the same."""
+    if key.startswith(("stride", "#")):
+        return key[:1]
+    return KINDS.get(key.rstrip("0123456789"), "channels")
+
+
+KINDS = {"kernel": "kernel", "k": "kernel", "pad": "pad", "around": "pad", "dilation": "pad", "n": "n"} | {
+    name: name for name in ("rate", "slope", "amount", "scale", "mean", "std", "size", "project")
+}
+
+
 class Solver:
     """Finds for each column a constant, an expression, or a parameter of its own.
 
-    `with_in` says that `in.channels` may be used.
+    `with_in` says that `in.channels` may be used, `with_multiples` that `4*width` may.
     """
 
-    def __init__(self, names: Namespace, with_in: bool) -> None:
+    def __init__(self, names: Namespace, with_in: bool, with_multiples: bool = True) -> None:
         self.names = Namespace(names.taken)
         self.with_in = with_in
+        self.with_multiples = with_multiples
         self.parameters: list[Parameter] = []
         self.owners: list[Column] = []
 
@@ -164,12 +177,12 @@ class Solver:
 
     def expression(self, column: Column) -> str | None:
         values = column.values
-        for p in self.parameters:
-            if _fits(values, p.values):
+        for p, owner in zip(self.parameters, self.owners, strict=True):
+            if kind_of(column.key) == kind_of(owner.key) and _fits(values, p.values):
                 return p.name
         if column.key.startswith("#"):
-            for p in self.parameters:
-                if all(isinstance(v, int) for v in p.values):
+            for p, owner in zip(self.parameters, self.owners, strict=True):
+                if owner.key.startswith("#"):
                     apart = {v - o for v, o in zip(values, p.values, strict=True) if v is not None}
                     if len(apart) == 1:
                         (by,) = apart
@@ -181,11 +194,12 @@ class Solver:
                 return f"{column.kernel.holder.written.get('kernel', 'k')}//2"
         if not all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in values if v is not None):
             return None
-        if column.key in ("channels", "units", "multiplier", "groups", "stop", "start") or isinstance(
-            column.holder, Call
-        ):
-            counted = [p for p in self.parameters if p.values and all(isinstance(v, int) for v in p.values)]
-            counted = [p for p in counted if p.default is None]
+        if kind_of(column.key) == "channels":
+            counted = [
+                p
+                for p, owner in zip(self.parameters, self.owners, strict=True)
+                if self.with_multiples and p.default is None and kind_of(owner.key) == "channels"
+            ]
             for p in counted:
                 text = _multiple(values, p.values, p.name)
                 if text is not None:
@@ -245,8 +259,8 @@ class Solver:
         """An expression for values of channels that takes no new parameter."""
         if is_constant(values):
             return str(values[0])
-        for p in self.parameters:
-            if _fits(values, p.values):
+        for p, owner in zip(self.parameters, self.owners, strict=True):
+            if kind_of(owner.key) == "channels" and _fits(values, p.values):
                 return p.name
         for p in self.parameters:
             if p.default is None and all(isinstance(v, int) for v in p.values):
