@@ -294,6 +294,9 @@ class Runner:
         y = np.exp((x - x.max()) / o.get("temperature", 1))
         return y / y.sum()
 
+    def reorg(self, x: Array, o: dict[str, Any]) -> Array:
+        return np.concatenate([x.reshape(-1), np.zeros(o["extra"])]).reshape(-1, 1, 1) if "extra" in o else x
+
     def reorg3d(self, x: Array, o: dict[str, Any]) -> Array:
         c, h, w = x.shape
         s = o["stride"]

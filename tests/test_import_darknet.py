@@ -197,6 +197,8 @@ CASES: dict[str, tuple[list[Layer], tuple[int, int, int]]] = {
     "crop": ([("crop", {"crop_height": 4, "crop_width": 3}), conv(2, 3)], (3, 7, 6)),
     "crop as it is": ([("crop", {"crop_height": 4, "crop_width": 3, "noadjust": 1}), conv(2, 3)], (3, 7, 6)),
     "a shortcut from a larger map": ([conv(4, 3), conv(6, 3, 2), shortcut(-2)], (2, 6, 8)),
+    "reorg that adds a number": ([conv(2, 3), ("reorg", {"extra": 1, "stride": 1}), ("softmax", {})], (3, 4, 4)),
+    "reorg that does nothing": ([conv(2, 3), ("reorg", {"stride": 1}), conv(3, 1)], (3, 4, 4)),
     "reorg3d": ([("reorg3d", {"stride": 2}), conv(3, 1)], (3, 4, 6)),
     "softmax with a temperature": ([("softmax", {"groups": 1, "temperature": 3})], (4, 1, 2)),
     "softmax of a map": ([conv(3, 1), ("softmax", {"groups": 1}), ("cost", {"type": "sse"})], (2, 3, 3)),
@@ -376,7 +378,8 @@ def test_a_file_that_is_no_net_is_told_with_its_place(text: str, found: str) -> 
 
 
 def test_every_layer_that_cannot_be_said_is_named() -> None:
-    text = NET + "[reorg]\n[convolutional]\nactivation=gelu\n[local]\n[maxpool]\nmaxpool_depth=1\n[route]\nlayers=-30\n"
+    text = NET + "[reorg]\nstride=2\n[convolutional]\nactivation=gelu\n[local]\n"
+    text += "[maxpool]\nmaxpool_depth=1\n[route]\nlayers=-30\n"
     codes = [m.split(" ")[0] for m in findings(text)]
     assert codes == ["E0602", "E0602", "E0602", "E0602", "E0601"]
 

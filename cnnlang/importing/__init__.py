@@ -150,7 +150,7 @@ def written(reading: Reading, *, keep_names: bool | None = None) -> Imported:
     if keep_names is None and foreign.keeps_names and not foreign.weights:
         # `res2a_branch2a` is no path of a block's, and a net of such names is a flat list
         other = write(replace(foreign, keeps_names=False), reading.net)
-        made = other if len(other.text) < SHORTER * len(made.text) else made
+        made = other if other.text.count("\n") < SHORTER * made.text.count("\n") else made
     weights = Renamed(foreign.weights, {made.paths[path]: path for path in foreign.weights})
     return Imported(reading.net, made.text, weights, reading.notes)
 
