@@ -78,7 +78,7 @@ class Wrong(Way):
 
 
 def wrong(made: Callable[[Program, Mapping[str, Any]], Runner], text: str = NET) -> Verification:
-    return verify(program(text), ways={"wrong": Wrong("", (), "", made)})
+    return verify(program(text), ways={"wrong": Wrong("", (), made=made)})
 
 
 # --- targets that are right -------------------------------------------------------------------------------------------
@@ -276,7 +276,7 @@ def test_one_input_in_several_is_enough() -> None:
         def __call__(self, *inputs: Any) -> tuple[Any, ...]:
             return tuple(y + np.float32(inputs[0][0, 0, 0, 0] > 0.3) for y in super().__call__(*inputs))
 
-    found = verify(program(), inputs=12, batches=(1,), ways={"wrong": Wrong("", (), "", OneWrong)})
+    found = verify(program(), inputs=12, batches=(1,), ways={"wrong": Wrong("", (), made=OneWrong)})
     assert found.is_wrong
 
 
@@ -435,7 +435,7 @@ def file(tmp_path: Path) -> str:
 def test_a_departure_is_exit_code_1(
     file: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(WAYS, "torch", Wrong("", (), "", hooked("part.conv1")))
+    monkeypatch.setitem(WAYS, "torch", Wrong("", (), made=hooked("part.conv1")))
     assert main(["verify", file, "--targets", "cpu,torch"]) == 1
     out = capsys.readouterr().out
     assert re.search(r"^cpu .* agrees$", out, re.MULTILINE)

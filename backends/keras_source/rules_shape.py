@@ -24,7 +24,8 @@ def _(op: Flatten, use: Use[Flatten]) -> list[Piece]:
 def _(op: Pad, use: Use[Pad]) -> list[Piece]:
     sides = _amount(use)
     mode = use.uniform(lambda op, x: op.mode, "mode")
-    if mode == "constant":
+    # Keras on PyTorch cannot mirror no cells at all
+    if mode == "constant" or not any(use.each(lambda op, x: any(op.amount))):
         return [pad_piece(sides, use.argument("value"), use)]
     layer = MIRRORS[mode]
     use.helpers.add(layer)
