@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnlang.dims import Dim, Variable
+from cnnlang.dims import Dim, Variable, variables
 from cnnlang.errors import InputError, UsageError
 from cnnlang.interpret import bind_sizes
 from cnnlang.ir import Node
@@ -20,6 +20,7 @@ from cnnlang.system import processors
 from cnnlang.weights import check_weights, expected_shapes, initialise, load_weights, save_weights
 
 if TYPE_CHECKING:
+    from cnnlang.backends.numba_cpu.profile import Profile
     from cnnlang.program import Program
 
 Array = NDArray[np.float32]
@@ -114,6 +115,36 @@ class Model:
             self._fitting.add(shapes)
         results = self._engine(arrays)
         return results[0] if len(results) == 1 else results
+
+    def profile(self, batch: int = 1, rounds: int = 10) -> Profile:
+        """How long each layer takes, on random inputs.
+
+        Parameters
+        ----------
+        batch
+            Samples in a call.
+        rounds
+            Calls; the least time counts.
+
+        Raises
+        ------
+        UsageError
+            The net has symbolic sizes besides the batch.
+        """
+        from cnnlang.backends.numba_cpu.profile import profile
+
+        shapes = []
+        for node in self._graph.inputs:
+            unknown = {name for dim in node.type.shape[1:] for name in variables(dim)}
+            if unknown:
+                sizes = ", ".join(f"{name}=..." for name in sorted(unknown))
+                msg = f"{self._graph.name} takes inputs {node.type}: give sizes, {sizes}"
+                raise UsageError(msg)
+            rest = tuple(int(str(dim)) for dim in node.type.shape[1:])
+            shapes.append((batch if not isinstance(node.type.batch, int) else node.type.batch, *rest))
+        rng = np.random.default_rng(0)
+        inputs = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+        return profile(self._engine.program(tuple(shapes)), inputs, self._engine.code, rounds)
 
     def _check(self, shapes: tuple[tuple[int, ...], ...]) -> None:
         try:

@@ -47,7 +47,7 @@ class Engine:
         self._graph = optimize(graph)
         self._constants = _constants(self._graph, weights)
         self._threads = threads
-        self._code = _code(width)
+        self.code = _code(width)
         self._programs: OrderedDict[tuple[tuple[int, ...], ...], Program] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -69,7 +69,7 @@ class Engine:
             found = self._programs.get(shapes)
             if found is None:
                 graph, constants = self._bound(bind_sizes(self._graph, list(shapes)))
-                found = Program(graph, constants, self._code, self._threads)
+                found = Program(graph, constants, self.code, self._threads)
                 self._programs[shapes] = found
                 if len(self._programs) > KEPT:
                     self._programs.popitem(last=False)

@@ -14,7 +14,23 @@ from cnnlang import __version__
 from cnnlang.cli.output import say, show_findings
 from cnnlang.errors import CnnError, FindingsError
 
-COMMANDS = ("check", "fmt", "summary", "run", "emit", "import", "verify", "diff", "weights", "explain", "ops", "new")
+COMMANDS = tuple(
+    [
+        "check",
+        "fmt",
+        "summary",
+        "run",
+        "profile",
+        "emit",
+        "import",
+        "verify",
+        "diff",
+        "weights",
+        "explain",
+        "ops",
+        "new",
+    ]
+)
 BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cnnlang.backends.numba_cpu.emitter import Kernel
-from cnnlang.backends.numba_cpu.kernels import channels, conv, move, pointwise, window, winograd
+from cnnlang.backends.numba_cpu.kernels import channels, conv, move, peak, pointwise, window, winograd
 
 WRITERS: dict[type, Callable[[Kernel, Any], None]] = {
     conv.Conv: conv.write,
@@ -21,4 +21,5 @@ WRITERS: dict[type, Callable[[Kernel, Any], None]] = {
     channels.Softmax: channels.write_softmax,
     channels.LocalResponse: channels.write_local_response,
     channels.GroupNorm: channels.write_group_norm,
+    peak.Peak: peak.write,
 }

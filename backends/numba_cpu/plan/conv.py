@@ -94,6 +94,7 @@ def sums(
     count = out.blocks // vectors
     to.stage(
         name, kernel, images * count * tiles_y,
+        images * height * width * weight.shape[0] * weight.shape[1] * len(taps),
         x=At(x.buffer, x.offset), w=floats(packed),
         bias=to.per_channel(np.zeros(out.channels) if bias is None else bias),
         out=At(out.buffer, out.offset + at),
@@ -202,6 +203,7 @@ def _(op: Depthwise, node: Node, to: Lowering) -> None:
         columns -= 1
     to.stage(
         node.name, DepthwiseKernel(columns, op.stride[1] * lanes, spec), out.images * out.blocks * out.height,
+        out.images * channels * out.height * out.width * len(taps),
         x=At(x.buffer, x.offset), w=floats(full.reshape(x.blocks, lanes, -1).transpose(0, 2, 1)),
         bias=to.per_channel(to.constants[bias[0]] if bias else np.zeros(channels)), out=At(out.buffer, out.offset),
         table=longs(taps), taps=len(taps), blocks=out.blocks, height=out.height, width=out.width,

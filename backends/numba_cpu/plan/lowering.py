@@ -226,8 +226,8 @@ class Lowering:
         self.pointwise("copy", "same", [place], copy)
         return copy
 
-    def stage(self, name: str, spec: Any, items: int, **args: Argument) -> None:
-        self.stages.append(Stage(name, spec, args, items))
+    def stage(self, name: str, spec: Any, items: int, macs: int = 0, /, **args: Argument) -> None:
+        self.stages.append(Stage(name, spec, args, items, macs))
 
     # --- in and out ---------------------------------------------------------------------------------------------------
 

@@ -53,12 +53,21 @@ class Stage:
     args
         Its arguments by its own names; `out` is where it writes, and all stages that write to one buffer write to
         different cells of it.
+    macs
+        Multiply-accumulates that it stands for, however it does them.
     """
 
     name: str
     spec: Any
     args: Mapping[str, Argument]
     items: int
+    macs: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """Of the buffers and tables that it reads and writes."""
+        buffers = {a.buffer: 4 * a.buffer.size for a in self.args.values() if isinstance(a, At)}
+        return sum(buffers.values()) + sum(a.array.nbytes for a in self.args.values() if isinstance(a, Table))
 
 
 def longs(values: Sequence[int] | Array) -> Table:

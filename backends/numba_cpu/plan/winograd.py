@@ -51,6 +51,7 @@ def convolve(
     }
     to.stage(
         name, Winograd(size, pieces, columns, vectors, spec), items,
+        out.images * out.height * out.width * weight.size,
         x=At(x.buffer, x.offset + corner[0] * x.row + corner[1] * lanes),
         w=floats(packed(weight, size, x, out, vectors)),
         bias=to.per_channel(np.zeros(out.channels) if bias is None else bias), out=At(out.buffer, out.offset),
