@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, assume, given, reject, settings
 from numpy.typing import NDArray
 
 from cnnlang import Net, load, loads
-from cnnlang.errors import UsageError
+from cnnlang.errors import FindingsError, UsageError
 from cnnlang.interpret import interpret
 from cnnlang.weight_files import opened
 from cnnlang.weight_files.conversion import convert_weights, read_weights
@@ -23,6 +24,7 @@ from cnnlang.weight_files.proposal import propose
 from cnnlang.weight_files.tables import map_text
 from cnnlang.weights import save_weights
 from tests.helpers import assert_close, random_weights
+from tests.strategies import networks
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 # Keras' own way of getting an array out of PyTorch
@@ -182,6 +184,28 @@ def test_what_an_emitted_model_saves_needs_no_map(tmp_path: Path, keras: Any, na
         assert list(found) == list(random_weights(net.graph))
         (reference,) = interpret(net.graph, found, x)
         assert_close(predicted(model, x), reference)
+
+
+@pytest.mark.usefixtures("here", "keras")
+def test_weights_of_random_networks_travel_to_keras_and_back(tmp_path: Path) -> None:
+    @settings(max_examples=6, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(networks())
+    def travel(text: str) -> None:
+        net = loads(text)
+        weights = random_weights(net.graph)
+        assume(weights)
+        save_weights(tmp_path / "a.npz", weights)
+        for kind in ("weights.h5", "keras"):
+            try:
+                convert_weights(tmp_path / "a.npz", tmp_path / f"b.{kind}", net.program)
+            except FindingsError:  # E04xx: Keras cannot say it
+                reject()
+            found = read_weights(tmp_path / f"b.{kind}", net.program)
+            assert list(found) == list(weights)
+            for path, array in weights.items():
+                np.testing.assert_array_equal(found[path], array, err_msg=path)
+
+    travel()
 
 
 def test_keras_writes_its_files_in_a_process_of_its_own(tmp_path: Path, keras: Any) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from cnnlang.weight_files.conversion import read_weights
 from cnnlang.weight_files.keras_layout import owners
 from cnnlang.weight_files.mapping import Line, quoted, read_map
 from cnnlang.weight_files.proposal import Proposal, propose
+from cnnlang.weight_files.stored import Stored
 from cnnlang.weight_files.tables import map_text, proposal_table
 from cnnlang.weights import save_weights
 from tests.helpers import random_weights
@@ -177,36 +180,86 @@ def by_map(tmp_path: Path, net: Net, path: Path, proposal: Proposal) -> dict[str
     return read_weights(path, net.program, read_map(tmp_path / "map.txt"))
 
 
-def renamed(path: str) -> str:
-    """A path as another framework might have named it."""
+def stages(path: str) -> str:
+    """Torchvision's names of a ResNet as another library has them, counted from 0."""
+    path = path.replace("downsample.0", "shortcut.convolution").replace("downsample.1", "shortcut.normalization")
+    if not path.startswith("layer"):
+        return f"resnet.embedder.{path}".replace("conv1", "convolution").replace("bn1", "normalization")
+    stage, block, rest = path[5:].split(".", 2)
+    found = re.fullmatch(r"(conv|bn)(\d)\.(\w+)", rest)
+    if found:
+        kind = {"conv": "convolution", "bn": "normalization"}[found[1]]
+        rest = f"layer.{int(found[2]) - 1}.{kind}.{found[3]}"
+    return f"resnet.encoder.stages.{int(stage) - 1}.layers.{block}.{rest}"
+
+
+def units(path: str) -> str:
+    """As MXNet has them: `stage1_unit1_bn1_gamma`."""
+    layer, _, leaf = path.rpartition(".")
+    leaves = {"running_mean": "moving_mean", "running_var": "moving_var"}
+    if "bn" in layer or layer.endswith("downsample.1"):
+        leaves |= {"weight": "gamma", "bias": "beta"}
+    layer = layer.replace("downsample.0", "sc").replace("downsample.1", "sc_bn").replace("fc", "fc1")
+    layer = re.sub(r"layer(\d)\.(\d)\.", lambda m: f"stage{m[1]}_unit{int(m[2]) + 1}_", layer)
+    return f"{layer}_{leaves.get(leaf, leaf)}"
+
+
+def branches(path: str) -> str:
+    """As Caffe's authors had them, with letters: `bn2a_branch2b/gamma`."""
+    layer, _, leaf = path.rpartition(".")
+    is_bn = "bn" in layer or layer.endswith("downsample.1")
+    leaf = {"running_mean": "moving_mean", "running_var": "moving_variance"}.get(leaf, leaf)
+    leaf = {"weight": "gamma", "bias": "beta"}.get(leaf, leaf) if is_bn else leaf
+    if not layer.startswith("layer"):
+        return f"{layer}/{leaf}:0"
+    stage, block, rest = layer[5:].split(".", 2)
+    branch = "1" if rest.startswith("downsample") else f"2{'abc'[int(rest[-1]) - 1]}"
+    return f"{'bn' if is_bn else 'res'}{int(stage) + 1}{'abcdef'[int(block)]}_branch{branch}/{leaf}:0"
+
+
+def slashes(path: str) -> str:
     layer, _, leaf = path.rpartition(".")
     called = {"weight": "W", "bias": "b", "running_mean": "moving_mean", "running_var": "moving_variance"}
-    words = {"layer": "stage", "conv": "convolution", "bn": "norm", "downsample.0": "shortcut.conv", "fc": "logits"}
-    for word, other in words.items():
-        layer = layer.replace(word, other)
-    return f"{layer.replace('.', '/')}/{called[leaf]}"
+    return f"{layer.replace('conv', 'convolution').replace('bn', 'norm').replace('.', '/')}/{called[leaf]}"
 
 
-@pytest.mark.parametrize("order", ["of use", "by name"])
-@pytest.mark.parametrize("net", ["resnet", "vgg16_small", "densenet121", "mobilenetv2"])
-def test_other_names_are_mapped_by_shape_order_and_likeness(tmp_path: Path, net: str, order: str) -> None:
-    made = (
-        small_vgg()
-        if net == "vgg16_small"
-        else load(EXAMPLES / f"{net}.cnn", net="ResNet18" if net == "resnet" else None)
-    )
-    weights = random_weights(made.graph)
-    theirs = {renamed(path): array for path, array in weights.items()}
-    save_weights(tmp_path / "a.npz", {n: theirs[n] for n in (sorted(theirs) if order == "by name" else theirs)})
-    proposal = proposed(made, tmp_path / "a.npz")
+@pytest.mark.parametrize("order", ["of use", "of names", "none"])
+@pytest.mark.parametrize(
+    ("net", "naming"),
+    [
+        ("ResNet18", stages),
+        ("ResNet18", units),
+        ("ResNet18", branches),
+        ("ResNet50", stages),
+        ("ResNet50", branches),
+        ("densenet121", slashes),
+        ("mobilenetv2", slashes),
+    ],
+)
+def test_what_is_said_to_be_sure_is_right(tmp_path: Path, net: str, naming: Callable[[str], str], order: str) -> None:
+    is_resnet = net.startswith("ResNet")
+    made = load(EXAMPLES / ("resnet.cnn" if is_resnet else f"{net}.cnn"), net=net if is_resnet else None)
+    shapes = {path: owner.shape for path, owner in owners(made.graph).items()}
+    names = {path: naming(path) for path in shapes}
+    assert len(set(names.values())) == len(names)
+    paths = sorted(names, key=lambda path: names[path]) if order == "of names" else list(names)
+    if order == "none":
+        np.random.default_rng(0).shuffle(paths)
+    stored = {names[p]: Stored("float32", shapes[p], lambda: np.zeros(())) for p in paths}
+    proposal = propose(stored, owners(made.graph))
     assert not proposal.missing
     assert not proposal.unused
     sure = {line.ours: line.theirs for row in proposal.rows if row.is_sure for line in row.lines}
-    wrong = {path: theirs for path, theirs in sure.items() if theirs != renamed(path)}
-    assert not wrong, wrong
+    assert {path: theirs for path, theirs in sure.items() if theirs != names[path]} == {}
     if order == "of use":
-        assert len(sure) == len(weights)
-        assert_same(by_map(tmp_path, made, tmp_path / "a.npz", proposal), weights)
+        assert len(sure) == len(names)
+
+
+def test_sure_or_not_every_layer_has_its_line(tmp_path: Path) -> None:
+    net = small_vgg()
+    weights = random_weights(net.graph)
+    save_weights(tmp_path / "a.npz", {slashes(path): array for path, array in weights.items()})
+    assert_same(by_map(tmp_path, net, tmp_path / "a.npz", proposed(net, tmp_path / "a.npz")), weights)
 
 
 def small_vgg() -> Net:

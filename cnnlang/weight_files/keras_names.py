@@ -148,7 +148,8 @@ def _of_keras_3(tree: Tree, account: Account) -> Iterator[Variable]:
 
 def natural(text: str) -> list[Any]:
     """A key by which `conv2d_10` comes after `conv2d_2`."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", text)]
+    parts = re.split(r"(\d+)", text)
+    return [(len(part.lstrip("0")), part.lstrip("0")) if i % 2 else part for i, part in enumerate(parts)]
 
 
 def _layer_name(tree: Tree, account: Account, group: str) -> str:

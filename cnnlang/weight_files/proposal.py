@@ -7,7 +7,6 @@ each pair is, is said, and nothing of it is applied by itself.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,19 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnlang.errors import WeightsError
+from cnnlang.weight_files.aligning import best_order
+from cnnlang.weight_files.judging import OF_NAMES, Judge, Row, counted_alike
 from cnnlang.weight_files.keras_layout import Owner, as_here
-from cnnlang.weight_files.keras_names import natural
 from cnnlang.weight_files.mapping import Line, squeezed
 from cnnlang.weight_files.stored import Stored
 from cnnlang.weight_files.units import Part, Unit, likeness, units_of_file, units_of_net
 
 MAX_PAIRS = 16_000_000  # of a layer of the file and a layer of the net
 MAX_COMPARED = 400_000  # pairs whose names are compared
-ROUNDS = 4
 DEPTHWISE = "depthwise_kernel"
-OF_NAMES = 0.3  # of the weight of a pair is that of its names
-ALIKE = 0.4  # names are this alike at least where they alone tell
-MARGIN = 0.05  # and so much more than others are
 
 # what stands in for an array that the file has not, by operator and what the array is
 NEUTRAL = {
@@ -41,23 +37,6 @@ NEUTRAL = {
     ("deconv", "bias"): "=0",
     ("dense", "bias"): "=0",
 }
-
-Pairs = list[tuple[int, int, int]]  # a layer of the net, one of the file, and the round that paired them
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Two layers that may be one: their names, the shape of the first array there, and how sure that is.
-
-    `is_sure` is False where somebody should look; `lines` are those of the map.
-    """
-
-    theirs: str
-    ours: str
-    shape: tuple[int, ...]
-    why: str
-    is_sure: bool
-    lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +73,9 @@ def propose(stored: Mapping[str, Stored], owners: Mapping[str, Owner]) -> Propos
     tells_depthwise = any(entry.role == DEPTHWISE for entry in found.values())
     fits = _Fits(owners, _convention(theirs, wanted), tells_depthwise)
     weights, lines = _table(ours, theirs, fits)
-    pairs, is_by_name = _best_order(weights, ours, theirs)
-    judge = _Judge(ours, theirs, weights, is_by_name or list(found) == sorted(found))
+    pairs, is_by_name = best_order(weights, ours, theirs)
+    counted = counted_alike([(ours[i].name, theirs[j].name) for i, j, _ in pairs])
+    judge = Judge(ours, theirs, weights, is_by_name or list(found) == sorted(found), counted)
     rows = tuple(judge.row(lines[i, j], i, j, turn) for i, j, turn in sorted(pairs))
     taken = {line.theirs for row in rows for line in row.lines}
     given = {line.ours for row in rows for line in row.lines}
@@ -196,109 +176,3 @@ def _table(ours: Sequence[Unit], theirs: Sequence[Unit], fits: _Fits) -> tuple[N
         whole = 0.6 if any(line.is_constant for line in found) else 1.0
         weights[i, j] = whole + (OF_NAMES * likeness(ours[i].name, theirs[j].name) if compare else 0.0)
     return weights, lines
-
-
-# --- alignment --------------------------------------------------------------------------------------------------------
-
-
-def _best_order(weights: NDArray[np.float32], ours: Sequence[Unit], theirs: Sequence[Unit]) -> tuple[Pairs, bool]:
-    """The pairs, in whichever order of the file aligns best, and whether that is the order of its names.
-
-    That may be its own or that of its names, of all layers or, where a file has one operator's after the other's, of
-    each operator's alone.
-    """
-    if not weights.size:
-        return [], False
-    rows = np.arange(len(ours))
-    apart = [rows[[unit.op == op for unit in ours]] for op in dict.fromkeys(unit.op for unit in ours)]
-    by_name = sorted(range(len(theirs)), key=lambda j: natural(theirs[j].name))
-    tried = [
-        (_aligned_groups(weights, groups, order), order is by_name)
-        for groups in ([rows], apart)
-        for order in (list(range(len(theirs))), by_name)
-    ]
-    return max(tried, key=lambda found: sum(float(weights[i, j]) / (4 ** min(r, 1)) for i, j, r in found[0]))
-
-
-def _aligned_groups(weights: NDArray[np.float32], groups: list[NDArray[np.intp]], order: list[int]) -> Pairs:
-    """The pairs of each group of the net's layers, with what the groups before it left of the file's."""
-    pairs: Pairs = []
-    for group in groups:
-        taken = {j for _, j, _ in pairs}
-        pairs += _aligned(weights, group, np.array([j for j in order if j not in taken], np.intp))
-    return pairs
-
-
-def _aligned(weights: NDArray[np.float32], left: NDArray[np.intp], columns: NDArray[np.intp]) -> Pairs:
-    """Pairs of greatest weight that keep the order; then those of what is left over, and so on."""
-    pairs: Pairs = []
-    for turn in range(ROUNDS):
-        found = _heaviest(weights[np.ix_(left, columns)])
-        pairs += [(int(left[i]), int(columns[j]), turn) for i, j in found]
-        left = np.delete(left, [i for i, _ in found])
-        columns = np.delete(columns, [j for _, j in found])
-        if not found or not len(left) or not len(columns):
-            break
-    return pairs
-
-
-def _heaviest(weights: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """The heaviest common subsequence: `best[i, j]` is its weight for the first i rows and j columns."""
-    rows, columns = weights.shape
-    best = np.zeros((rows + 1, columns + 1), np.float32)
-    for i in range(rows):
-        paired = np.where(weights[i] > 0, best[i, :-1] + weights[i], 0)
-        best[i + 1, 1:] = np.maximum.accumulate(np.maximum(best[i, 1:], paired))
-    pairs = []
-    i, j = rows, columns
-    while i and j:
-        if best[i, j] == best[i, j - 1]:
-            j -= 1
-        elif best[i, j] == best[i - 1, j]:
-            i -= 1
-        else:
-            i, j = i - 1, j - 1
-            pairs.append((i, j))
-    return pairs[::-1]
-
-
-# --- how sure ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Judge:
-    """Says of a pair why it was made and whether that can be trusted.
-
-    `is_by_name` is whether the order in which the layers were aligned is but that of their names; then it tells
-    something only of names that differ in nothing but numbers.
-    """
-
-    ours: Sequence[Unit]
-    theirs: Sequence[Unit]
-    weights: NDArray[np.float32]
-    is_by_name: bool
-
-    def row(self, lines: tuple[Line, ...], i: int, j: int, turn: int) -> Row:
-        why, is_sure = self._why(i, j, turn)
-        is_sure = is_sure and not any(line.is_constant for line in lines)
-        return Row(self.theirs[j].name, self.ours[i].name, self.theirs[j].parts[0].shape, why, is_sure, lines)
-
-    def _why(self, i: int, j: int, turn: int) -> tuple[str, bool]:
-        there, here = np.flatnonzero(self.weights[i]), np.flatnonzero(self.weights[:, j])
-        if len(here) == len(there) == 1:
-            return "only one of its shape", True
-        if self._names_agree(i, j):
-            return "names agree", True
-        if len(here) != len(there):
-            return f"{len(there)} of this shape for {len(here)}", False
-        if turn:
-            return f"out of order, {len(here)} alike", False
-        if self.is_by_name and len({re.sub(r"\d+", "0", self.theirs[k].name) for k in there.tolist()}) > 1:
-            return f"by alphabet, {len(here)} alike", False
-        return f"in order, {len(here)} alike", True
-
-    def _names_agree(self, i: int, j: int) -> bool:
-        """Whether the names of a pair are alike, and more so than those of any other pair with one of the two."""
-        rest = np.concatenate([np.delete(self.weights[i], j), np.delete(self.weights[:, j], i)])
-        least = max(rest.max(initial=0) + MARGIN * OF_NAMES, 1 + ALIKE * OF_NAMES)
-        return bool(self.weights[i, j] > least)

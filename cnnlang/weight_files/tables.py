@@ -11,8 +11,9 @@ from cnnlang.render.display import printable
 from cnnlang.render.jsontext import json_text
 from cnnlang.summary.grid import Grid
 from cnnlang.weight_files.comparing import Comparison, Difference, Shape
+from cnnlang.weight_files.judging import Row
 from cnnlang.weight_files.mapping import NOBODY, Line
-from cnnlang.weight_files.proposal import Proposal, Row
+from cnnlang.weight_files.proposal import Proposal
 
 TOP = 20  # differences that are shown unless all are asked for
 LISTED = 10
