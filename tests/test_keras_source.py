@@ -287,6 +287,18 @@ def test_heads_are_there_when_asked_for() -> None:
     assert len(keras_model(program, weights, with_aux=True).outputs) == len(program.graph.outputs) + heads
 
 
+def test_what_only_heads_read_may_be_in_the_file() -> None:
+    agree(
+        program_of("""
+net A { input x: [N, 2, 5, 5]
+  conv(3, 3) as c -> relu as r
+  aux head = r -> global_avgpool -> dense(2)
+  x -> conv(2, 1)
+}"""),
+        {},
+    )
+
+
 # --- the constants and the docstring ----------------------------------------------------------------------------------
 
 
@@ -318,6 +330,28 @@ def test_texts_that_try_to_break_out_stay_texts() -> None:
 )
 def test_names_do_not_meet(text: str) -> None:
     agree(program_of(text), {})
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ("conv(2, 3) as zero_padding2d -> conv(2, 3, stride=2, pad=1)", "zero_padding2d"),
+        ("conv(2, 3) as max_pooling2d_1 -> maxpool(2)", "max_pooling2d_1"),
+        ("conv(2, 3, pad=1) as merged -> add { | in | conv(2, 1) as add_2 }", "add_2"),
+    ],
+)
+def test_a_name_that_keras_gives_is_a_finding(body: str, name: str) -> None:
+    (found,) = refusals(program_of(f"net A {{ input x: [N, 2, 9, 9]\n{body}\n}}"))
+    assert (found.code, found.message) == ("E0402", f"Keras gives the name `{name}` to another layer of this net")
+    assert found.span is not None
+    assert found.span.text == name
+
+
+@pytest.mark.parametrize("name", ["_Net", "그물"])
+def test_a_net_of_any_name_is_made(name: str) -> None:
+    assert (
+        "name=" not in emit(program_of(f"net {name} {{ input x: [N, 4]\nrelu -> tanh }}")).split("keras.Sequential")[1]
+    )
 
 
 # --- laws -------------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from cnnlang.backends.python_source.build import binary, compare, function, ternary, unary
 from cnnlang.backends.python_source.code import Code, Lit, Unknown, Var, quoted
 from cnnlang.backends.python_source.evaluate import evaluate
-from cnnlang.backends.torch_source import emit
+from cnnlang.backends.torch_source import emit, refusals
 from cnnlang.backends.torch_source.names import CONTAINER_ATTRIBUTES, MODULE_ATTRIBUTES, is_reserved
 from cnnlang.errors import FindingsError
 from cnnlang.expand import check
@@ -252,6 +252,12 @@ def test_a_reserved_name_is_a_finding(body: str, names: list[str]) -> None:
     assert [d.code for d in found] == ["E0402"] * len(names)
     assert [d.message for d in found] == [f"PyTorch reserves the name `{n}`" for n in names]
     assert all(d.span is not None and names[i] in d.span.text for i, d in enumerate(found))
+
+
+def test_a_word_of_python_is_a_finding_of_its_own() -> None:
+    program = program_of('net A { input x: [N, 1, 9, 9]\nconv(2, 3) as lambda -> conv(2, 3) as "class" }')
+    found = refusals(program)
+    assert [d.message for d in found] == [f"Python reserves the name `{n}`" for n in ("lambda", "class")]
 
 
 def test_a_value_may_be_called_what_a_layer_may_not(tmp_path: Path) -> None:

@@ -126,8 +126,10 @@ def role(op: Op, leaf: str) -> str:
 
 
 def _heads(program: Program) -> list[str]:
-    """A line that lists the paths at which auxiliary heads stand."""
+    """A line that lists where the weights that only auxiliary heads read stand."""
     heads = tuple(f"{scope.path}." for scope in program.scopes() if scope.kind == "aux")
+    others = [p for p in program.training_graph.weights if p not in program.graph.weights and not p.startswith(heads)]
+    heads += tuple(dict.fromkeys(f"{path.rpartition('.')[0]}." for path in others))
     return statement("heads = ", Lit(heads), "", STEP) if heads else []
 
 

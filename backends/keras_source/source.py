@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -73,7 +74,7 @@ def sequence(lowered: Lowered, program: Program, describe: Callable[[Val], str])
         items += [Argument(m.made) for m in step.modules[:-1]]
         items.append(Argument(step.modules[-1].made, comment=shape if shape != before else ""))
         before = shape or before
-    made = call("keras.Sequential", Items("[", tuple(items)), name=Lit(program.name))
+    made = call("keras.Sequential", Items("[", tuple(items)), name=_title(program))
     lines: Block = [Assigned(f"{s.name} = ", s.value, name=s.name) for s in lowered.steps if isinstance(s, Define)]
     block, used = settled([*lines, Line("return ", made)])
     return FunctionSource(block=block, used=used)
@@ -107,10 +108,10 @@ def written(
         _return(lines, [*outputs, *heads])
     else:
         inputs = one_or_list([Local(n) for n in own])
-        model = call("keras.Model", inputs, one_or_list(outputs), name=Lit(program.name))
+        model = call("keras.Model", inputs, one_or_list(outputs), name=_title(program))
         if heads:
             made.options.append(f"{WITH_AUX}=False")
-            whole = call("keras.Model", inputs, one_or_list([*outputs, *heads]), name=Lit(program.name))
+            whole = call("keras.Model", inputs, one_or_list([*outputs, *heads]), name=_title(program))
             lines.append(If(Local(WITH_AUX), [*training, Line("return ", whole)], []))
         lines.append(Line("return ", model))
     made.block, made.used = settled(lines)
@@ -208,6 +209,11 @@ def _return(lines: Block, results: Sequence[Code]) -> None:
         last.head = "return "
         return
     lines.append(Line("return ", results[0] if len(results) == 1 else Bare(tuple(results))))
+
+
+def _title(program: Program) -> Code | None:
+    """The model's name; none where TensorFlow would refuse it as that of a scope."""
+    return Lit(program.name) if re.fullmatch(r"[A-Za-z0-9]\w*", program.name, re.ASCII) else None
 
 
 def _input(info: InputInfo, program: Program) -> Code:

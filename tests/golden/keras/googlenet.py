@@ -75,7 +75,7 @@ def GoogLeNet(classes=1000, with_aux=False):
     # [N, 56, 56, 192]
     x = layers.Conv2D(192, 3, padding="same", activation="relu", name="conv3")(x)
     x = LocalResponseNorm(5)(x)
-    x = ops.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)), constant_values=float("-inf"))
+    x = layers.ZeroPadding2D(((0, 1), (0, 1)))(x)
     x = layers.MaxPooling2D(3, strides=2)(x)  # [N, 28, 28, 192]
     x = inception(x, 64, 96, 128, 16, 32, 32, name="inception3a")  # [N, 28, 28, 256]
     x = inception(x, 128, 128, 192, 32, 96, 64, name="inception3b")  # [N, 28, 28, 480]
