@@ -239,7 +239,7 @@ class Mixture(nn.Module):
         x = F.leaky_relu(self.reflect(x), 0.2) * self.scale + F.elu(x)
         x = F.max_pool2d(F.softplus(x) - F.selu(x), 3, 2, ceil_mode=True)
         x = F.interpolate(x, scale_factor=2, mode="nearest")[:, :, 2:-2]
-        x = F.adaptive_avg_pool2d(torch.clamp(x, -1, 2), 4)
+        x = F.avg_pool2d(torch.clamp(x, -1, 2), (3, 4))
         x = torch.tanh(self.fc1(x.flatten(1)))
         return F.log_softmax(self.fc2(x), dim=1)
 

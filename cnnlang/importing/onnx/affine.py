@@ -60,13 +60,14 @@ def moved(r: Reader, view: View, scale: Constant | None, shift: Constant | None,
     return view.over(as_bn(r, node, scale, shift, names))
 
 
-def normalized(r: Reader, node: Node, mean: Array, std: Array) -> Node:
-    """(x - mean)/std as the step `normalize`, joined with one before it that only subtracts or only divides."""
-    means, stds = ([_short(float(v)) for v in np.atleast_1d(a)] for a in (mean, std))
+def normalized(r: Reader, node: Node, mean: Array, std: Array, items: Sequence[Item | None] = ()) -> Node:
+    """(x - mean)/std as the step `normalize`, joined with one before it."""
     before = node.op
-    if isinstance(before, Normalize) and r.is_free(node) and set(before.std) == {1.0} and not any(means):
-        return r.make("normalize", node.inputs[0], mean=list(before.mean), std=_one(stds))
-    return r.make("normalize", node, mean=_one(means), std=_one(stds))
+    if isinstance(before, Normalize) and r.is_free(node):
+        first, spread = np.array(before.mean), np.array(before.std)
+        mean, std, node = first + np.atleast_1d(mean) * spread, spread * std, node.inputs[0]
+    means, stds = ([_short(float(v)) for v in np.atleast_1d(a)] for a in (mean, std))
+    return r.make("normalize", node, mean=_one(means), std=_one(stds), items=items)
 
 
 def _one(numbers: list[float]) -> float | list[float]:
@@ -105,7 +106,7 @@ def scaled(r: Reader, view: View, mean: float, std: float, items: Sequence[Item 
     if not (math.isfinite(mean) and math.isfinite(std)) or std == 0:
         raise unsayable("it computes with infinite numbers")
     if std > 0:
-        return view.over(r.make("normalize", node, mean=mean, std=std, items=items))
+        return view.over(normalized(r, node, np.array([mean]), np.array([std]), items))
     count = node.type.channels
     made = as_bn(r, node, filled(count, 1 / std), filled(count, -mean / std))
     r.note("bn", *items)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cnnlang.diagnostics import Diagnostic
+from cnnlang.errors import OperatorError
 from cnnlang.importing.building import LayerError
 from cnnlang.importing.foreign import Foreign
 from cnnlang.importing.onnx import StoredWeights
@@ -15,7 +16,7 @@ from cnnlang.importing.onnx.metadata import properties_of
 from cnnlang.importing.onnx.model import open_model
 from cnnlang.importing.onnx.names import net_name, output_name, paths_of
 from cnnlang.importing.onnx.pooled import without_pooled
-from cnnlang.importing.onnx.reader import Reader
+from cnnlang.importing.onnx.reader import Reader, operator_error
 from cnnlang.importing.onnx.translate import Finding, results, translate
 from cnnlang.importing.reading import Layer, Reading
 from cnnlang.ir import Graph, Node, topological
@@ -80,6 +81,8 @@ def _attempt(r: Reader, sizes: Sizes) -> tuple[list[Finding], Graph | None, bool
     graph = Graph("", tuple(n for n in inputs if n in reached), graph.outputs, graph.output_names)
     try:
         graph, _ = without_pooled(graph, outputs_too=not r.model.ours)
+    except OperatorError as error:
+        return [(None, operator_error(error))], None, last
     except LayerError as error:
         return [(None, error)], None, last
     return [], graph, last

@@ -56,15 +56,13 @@ def _is_plain(value: Any) -> bool:
 
 def _written(entries: dict[str, Any], is_done: bool) -> dict[str, Any]:
     """What a file would say: without what is so anyway, and without what the graph does itself."""
-    if is_done:
-        entries = {k: v for k, v in entries.items() if k in ("color", "resize", "crop")}
-        return {"scale": 1, **entries}
     usual = {"scale": 1 / 255, "mean": 0, "std": 1, "invert": False}
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"scale": 1} if is_done else {}
     for key, value in entries.items():
         numbers = value if isinstance(value, list) else [value]
-        if key in usual and all(n == usual[key] for n in numbers):
+        if key in usual and (is_done or all(n == usual[key] for n in numbers)):
             continue
         alike = isinstance(value, list) and len(set(value)) == 1
-        found[key] = value[0] if alike else tuple(value) if key in ("crop", "resize") and value != numbers[0] else value
+        is_pair = isinstance(value, list) and key in ("crop", "resize")
+        found[key] = value[0] if alike and key != "resize" else tuple(numbers) if is_pair else value
     return {k: v for k, v in found.items() if (k, v) not in (("color", "rgb"), ("color", "gray"))}

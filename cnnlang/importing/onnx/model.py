@@ -46,6 +46,8 @@ class Model:
         Its metadata.
     folder
         Where it lies.
+    shapes
+        The shapes of tensors as the file gives them, numbers or names; nothing here depends on them.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Model:
     items: tuple[Item, ...]
     properties: Mapping[str, str]
     folder: Folder
+    shapes: Mapping[str, tuple[int | str, ...]]
 
 
 def open_model(path: Path) -> Model:
@@ -100,6 +103,7 @@ def open_model(path: Path) -> Model:
         ordered,
         properties,
         folder,
+        {info.name: tuple(_dims(info)) for info in (*graph.value_info, *graph.output)},
     )
 
 
@@ -127,6 +131,11 @@ def _parsed(path: Path) -> ModelProto:
     except (DecodeError, UnicodeDecodeError):
         raise broken("it is cut off, or no ONNX model") from None
     return model  # type: ignore[no-any-return]
+
+
+def _dims(info: ValueInfoProto) -> list[int | str]:
+    dims: Any = info.type.tensor_type.shape.dim
+    return [int(d.dim_value) if 0 < d.dim_value <= 2**31 else str(d.dim_param) for d in dims[:8]]
 
 
 def _in_order(items: list[Item], given: set[str], outputs: tuple[str, ...]) -> tuple[Item, ...]:

@@ -16,7 +16,7 @@ PATH = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+)(?:\.(?:[A-Za-z_][A-Za-z0-9
 # the end of a weight's name, as PyTorch, Keras and TensorFlow, MXNet, Caffe2, Darknet's converters write it
 LEAF = re.compile(
     r"[._/](?:weights?|bias(?:es)?|gamma|beta|kernel|depthwise_kernel|pointwise_kernel|running_mean|running_var|"
-    r"moving_mean|moving_var(?:iance)?|conv_weights|conv_bias|bn_scale(?=_\d)|slope|alpha|scale|mean|var|riv|rm|w|b|s)"
+    r"moving_mean|moving_var(?:iance)?|conv_weights|conv_bias|slope|alpha|scale|mean|var|riv|rm|w|b|s)"
     r"(?:_\d+)?(?::0)?(?:_quantized)?$"
 )
 # what TensorFlow's graphs add to a layer's name

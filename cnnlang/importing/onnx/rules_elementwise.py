@@ -21,6 +21,13 @@ from cnnlang.importing.onnx.views import View, laid_out, order_of
 from cnnlang.ops import OPERATORS
 from cnnlang.ops.base import Op
 
+ARGUMENTS = {
+    **dict.fromkeys(
+        ("Abs", "Erf", "Exp", "Log", "Neg", "Reciprocal", "Relu", "Sigmoid", "Softplus", "Sqrt", "Tanh"), 1
+    ),
+    **dict.fromkeys(("Clip", "HardSigmoid", "Where"), 3),
+}
+
 
 def _step(r: Reader, value: Value | None, name: str, **arguments: Any) -> View:
     view = seen(r, value)
@@ -30,7 +37,9 @@ def _step(r: Reader, value: Value | None, name: str, **arguments: Any) -> View:
 def _expr(
     r: Reader, item: Item, function: str, args: Sequence[Value | float | None], direct: Op | None = None
 ) -> Value:
-    """An expression of one tensor; none if it is of several."""
+    """An expression of one tensor."""
+    if len(args) != ARGUMENTS.get(function, 2):
+        raise broken(f"it has {len(args)} inputs")
     made: list[Expr | float] = []
     for arg in args:
         if isinstance(arg, View | Expr):
@@ -53,12 +62,12 @@ def relu(r: Reader, item: Item, inputs: list[Value | None]) -> Value:
 
 @rule("Sigmoid", "Tanh", "Softplus")
 def direct(r: Reader, item: Item, inputs: list[Value | None]) -> Value:
-    return _expr(r, item, item.op_type, [inputs[0]], OPERATORS[item.op_type.lower()].make({}))
+    return _expr(r, item, item.op_type, inputs[:1], OPERATORS[item.op_type.lower()].make({}))
 
 
 @rule("Erf", "Exp", "Log", "Sqrt", "Neg", "Abs", "Reciprocal")
 def part(r: Reader, item: Item, inputs: list[Value | None]) -> Value:
-    return _expr(r, item, item.op_type, [inputs[0]])
+    return _expr(r, item, item.op_type, inputs[:1])
 
 
 @rule("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Where")

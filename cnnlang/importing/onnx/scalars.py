@@ -186,6 +186,8 @@ def line_of(expr: Expr, base: Expr) -> tuple[float, float] | None:
     zero, one = evaluate(expr, base, np.array([0.0, 1.0]))
     a, b = float(one - zero), float(zero)
     scale = abs(a) + abs(b)
+    if not math.isfinite(scale):
+        return None
     if np.all(np.abs(found - (a * POINTS + b)) <= 1e-9 * scale * (1 + np.abs(POINTS))):
         return a, b
     return None

@@ -19,7 +19,7 @@ from cnnlang.importing.onnx import (
 from cnnlang.importing.onnx.arrange import Failed, canonical, seen, settle
 from cnnlang.importing.onnx.attributes import Item
 from cnnlang.importing.onnx.constants import Constant
-from cnnlang.importing.onnx.guess import Guesses
+from cnnlang.importing.onnx.guess import guessed
 from cnnlang.importing.onnx.hinted import groups_of, said
 from cnnlang.importing.onnx.model import DOMAINS
 from cnnlang.importing.onnx.reader import RULES, UNKNOWN, Reader, Unknown, Value, operator_error
@@ -27,6 +27,7 @@ from cnnlang.importing.onnx.scalars import Expr
 from cnnlang.importing.onnx.views import View, full, laid_out, view_of
 from cnnlang.ir import Node
 from cnnlang.ops.base import Input
+from cnnlang.weight_files import printable
 
 __all__ = ["RULE_MODULES", "Finding", "results", "translate"]
 
@@ -58,12 +59,11 @@ def translate(r: Reader) -> list[Finding]:
         E0601: a node does not hold together; E0603: it is beyond a limit. Its text names the node.
     """
     found: dict[int, Finding] = {}
-    guesses = Guesses(r)
     groups = groups_of(r)
     for item in r.model.items:
         group = groups.get(item.number)
         if group is None:
-            _one(r, item, found, guesses)
+            _one(r, item, found)
         elif item is group.items[-1]:
             r.item = item
             made = said(r, group)
@@ -72,12 +72,12 @@ def translate(r: Reader) -> list[Finding]:
                 _enter(r, item, [made])
             else:
                 for part in group.items:
-                    _one(r, part, found, guesses)
+                    _one(r, part, found)
     r.item = None
     return list(found.values())
 
 
-def _one(r: Reader, item: Item, found: dict[int, Finding], guesses: Guesses) -> None:
+def _one(r: Reader, item: Item, found: dict[int, Finding]) -> None:
     """Make the values of one node."""
     r.item = item
     inputs = [r.values.get(name) if name else None for name in item.proto.input]
@@ -86,10 +86,18 @@ def _one(r: Reader, item: Item, found: dict[int, Finding], guesses: Guesses) -> 
     except Failed as error:
         culprit = error.item or item
         found.setdefault(culprit.number, (culprit, error))
-        made = guesses.of(item)
+        made = guessed(r, item, inputs)
     except (LayerError, OperatorError, *MALFORMED) as error:
-        made = _refused(r, item, inputs, error, found, guesses)
+        made = _refused(r, item, inputs, error, found)
     _enter(r, item, made)
+
+
+def _reason(error: Exception) -> LayerError:
+    if isinstance(error, LayerError):
+        return error
+    if isinstance(error, OperatorError):
+        return operator_error(error)
+    return LayerError("E0601", "its inputs and attributes do not fit each other")
 
 
 def _refused(
@@ -98,15 +106,10 @@ def _refused(
     inputs: Sequence[Value | None],
     error: Exception,
     found: dict[int, Finding],
-    guesses: Guesses,
 ) -> list[Value]:
-    reason = error if isinstance(error, LayerError) else None
-    if isinstance(error, OperatorError):
-        reason = operator_error(error)
-    if reason is None:
-        reason = LayerError("E0601", "its inputs and attributes do not fit each other")
+    reason = _reason(error)
     if any(isinstance(v, Unknown) for v in inputs) and item.op_type in RULES:
-        return guesses.of(item)  # it is for what it reads that it cannot be said
+        return guessed(r, item, inputs)  # it is for what it reads that it cannot be said
     if reason.code != "E0602":
         raise LayerError(reason.code, f"the `{item.kind}` node {item.title}: {reason.why}") from None
     found.setdefault(item.number, (item, reason))
@@ -119,7 +122,7 @@ def _refused(
                 found.setdefault(culprit.number, (culprit, failure))
             except (LayerError, OperatorError):
                 continue
-    return guesses.of(item)
+    return guessed(r, item, inputs)
 
 
 def _made(r: Reader, item: Item, inputs: list[Value | None]) -> list[Value]:
@@ -168,8 +171,11 @@ def results(r: Reader, channels_last: bool) -> tuple[list[Node], list[Finding]]:
             nodes.append(_result(r, value, channels_last))
         except Failed as error:
             found.append((error.item, error))
-        except LayerError as error:
-            found.append((None, LayerError(error.code, f"the output {name}: {error.why}")))
+        except (LayerError, OperatorError, *MALFORMED) as error:
+            reason = _reason(error)
+            if reason.code != "E0602":
+                raise LayerError(reason.code, f"the output {printable(name)}: {reason.why}") from None
+            found.append((None, LayerError(reason.code, f"the output {printable(name)}: {reason.why}")))
     return nodes, found
 
 
