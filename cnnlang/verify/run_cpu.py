@@ -1,4 +1,4 @@
-"""The net as cnnlang itself runs it: generated kernels, compiled by Numba."""
+"""The net as cnnlang itself runs it, on kernels compiled for this machine."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from cnnlang.verify.runners import Array, Weights
 
 
 def version() -> str:
-    import numba
+    import llvmlite
 
-    return f"Numba {numba.__version__}"
+    return f"llvmlite {llvmlite.__version__}"
 
 
 def make(program: Program, weights: Weights) -> CpuRunner:
