@@ -427,6 +427,8 @@ def test_every_operator_has_a_rule() -> None:
         ("relu -> dropout -> avgpool(2)", True),
         ("softmax -> maxpool(2)", True),
         ("tanh", False),
+        ("relu -> lrn(3) -> max { | in | relu6 }", True),
+        ("relu -> lrn(3, alpha=-1)", False),
         ("relu -> bn", False),
         ("relu -> pad(1, value=-1)", False),
         ("add { | relu | sigmoid -> crop(0) }", True),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from cnnlang.ir import Node
+from cnnlang.ops import Op
 from cnnlang.ops.dense import Dropout
 from cnnlang.ops.elementwise import Hardsigmoid, Relu, Relu6, Sigmoid, Softmax, Softplus
 from cnnlang.ops.merge import Add, Concat, Max, Mean, Mul
+from cnnlang.ops.norm import LocalResponseNorm
 from cnnlang.ops.pool import AdaptiveAvgPool, AvgPool, GlobalPool, MaxPool
 from cnnlang.ops.shape import Channels, ChannelShuffle, Crop, Flatten, PadChannels, PixelShuffle, Upsample
 
@@ -17,6 +19,10 @@ KEEPING = (
 STEPS = 1000  # how far back it is worth to look
 
 
+def _keeps(op: Op) -> bool:
+    return isinstance(op, KEEPING) or (isinstance(op, LocalResponseNorm) and op.alpha >= 0 and op.k > 0)
+
+
 def is_never_negative(node: Node) -> bool:
     """Whether no cell of a value is below 0, as far as the operators before it tell."""
     seen: set[Node] = set()
@@ -25,7 +31,7 @@ def is_never_negative(node: Node) -> bool:
         node = stack.pop()
         if node in seen or isinstance(node.op, POSITIVE):
             continue
-        if not isinstance(node.op, KEEPING) or len(seen) > STEPS:
+        if not _keeps(node.op) or len(seen) > STEPS:
             return False
         seen.add(node)
         stack += node.values
