@@ -163,14 +163,17 @@ def _alike(ours: Mapping[str, Any], proto: Any) -> bool:
 def _node(r: Reader, group: Group, nodes: list[Node], arrays: dict[str, Constant], names: dict[str, str]) -> Node:
     op = group.op
     if not arrays:
-        node = r.apply(op, *nodes)
-        label = group.name.split("/", 1)[0]
-        return replace(node, name=label) if is_label(group.name) else node
+        return _labelled(r.apply(op, *nodes), group.name)
     if isinstance(op, Convolution) and not OUR_PATH.fullmatch(names["weight"]):
         op = _fixed(op, arrays.pop("weight"))
         if not arrays:
-            return r.apply(op, *nodes)
+            return _labelled(r.apply(op, *nodes), group.name)
     return r.layer(op, nodes[0], arrays, tuple(names.values()))
+
+
+def _labelled(node: Node, step: str) -> Node:
+    """A node without weights, called as the file calls its step, if it does."""
+    return replace(node, name=step.split("/", 1)[0]) if is_label(step) else node
 
 
 def is_label(name: str) -> bool:
