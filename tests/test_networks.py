@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,8 @@ from cnnlang.syntax import format_source, parse
 from cnnlang.verify import WAYS
 from tests.helpers import assert_close, is_steady, random_inputs, random_weights, run_numba
 from tests.strategies import SIZES, networks
+
+torch.set_num_threads(1)
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 PER_OPERATOR = 5 if settings().max_examples <= 100 else settings().max_examples // 20

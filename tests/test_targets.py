@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from hypothesis import HealthCheck, assume, find, given, reject, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
@@ -30,6 +31,8 @@ from cnnlang.verify.module import executed
 from tests.helpers import assert_close, is_steady, plain_module, random_inputs, random_weights, run_numba
 from tests.operator_cases import arguments, shapes
 from tests.strategies import call
+
+torch.set_num_threads(1)
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 PER_OPERATOR = 4 if settings().max_examples <= 100 else settings().max_examples // 20

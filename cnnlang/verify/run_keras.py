@@ -63,7 +63,8 @@ class KerasRunner:
         found = {
             _shown(layers.by_path[path], layer, graph): layer for path, layer in named.items() if path in layers.by_path
         }
-        model = keras.Model(self.model.inputs, [*(layer.output for layer in found.values()), *self.model.outputs])
+        entries = self.model.inputs[0] if len(inputs) == 1 else self.model.inputs
+        model = keras.Model(entries, [*(layer.output for layer in found.values()), *self.model.outputs])
         return dict(zip([*found, *graph.outputs], _run(model, inputs), strict=True))
 
 

@@ -55,6 +55,7 @@ class OnnxRunner:
 def _session(model: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors: what it advises is not the user's business
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads leave the cores alone
     return _told(lambda: onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]))
 
 
