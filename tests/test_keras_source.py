@@ -349,9 +349,8 @@ def test_a_name_that_keras_gives_is_a_finding(body: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["_Net", "그물"])
 def test_a_net_of_any_name_is_made(name: str) -> None:
-    assert (
-        "name=" not in emit(program_of(f"net {name} {{ input x: [N, 4]\nrelu -> tanh }}")).split("keras.Sequential")[1]
-    )
+    """On TensorFlow a model's name must do for a scope; where it does not, Keras finds one."""
+    assert emit(program_of(f"net {name} {{ input x: [N, 4]\nrelu -> tanh }}")).count("name=") == 1  # the input's
 
 
 # --- laws -------------------------------------------------------------------------------------------------------------
@@ -382,14 +381,8 @@ def test_random_blocks_compute_what_the_file_says(seed: int) -> None:
 
 # --- other backends of Keras ------------------------------------------------------------------------------------------
 
-ELSEWHERE = [
-    "same_upper in a block, on maps of different sizes",
-    "a shared block on maps of two sizes",
-    "uneven padding of pools",
-    "deconvolution, shuffles, adaptive pooling",
-    "a block that flattens",
-    "auxiliary heads",
-]
+# a few, for JAX compiles every operation of every shape
+ELSEWHERE = ["a shared block on maps of two sizes", "uneven padding of pools", "a block that flattens"]
 
 
 def installed(package: str) -> bool:
