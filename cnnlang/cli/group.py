@@ -14,23 +14,10 @@ from cnnlang import __version__
 from cnnlang.cli.output import say, show_findings
 from cnnlang.errors import CnnError, FindingsError
 
-COMMANDS = tuple(
-    [
-        "check",
-        "fmt",
-        "summary",
-        "run",
-        "profile",
-        "emit",
-        "import",
-        "verify",
-        "diff",
-        "weights",
-        "explain",
-        "ops",
-        "new",
-    ]
-)
+COMMANDS = (
+    "check", "fmt", "summary", "run", "profile", "emit", "import", "verify", "diff",
+    "weights", "explain", "ops", "cache", "new",
+)  # fmt: skip
 BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
 
 
