@@ -195,8 +195,8 @@ def test_a_file_is_known_by_its_end_or_its_beginning(folder: Path, capsys: pytes
     assert cnnlang.import_model("net.pt.txt").net().params == 431_080
     for name, data, found in (
         ("x.bin", b"\x00\x01", "models are read from .onnx, .cfg (Darknet) and .prototxt (Caffe) files"),
-        ("x.caffemodel", b"", "the weights of Caffe are not read"),
-        ("x.weights", b"", "the net itself is in a .cfg file"),
+        ("x.caffemodel", b"", "name the .prototxt file of this net"),
+        ("x.weights", b"", "name the .cfg file of this net"),
         ("x.pth", b"", "export it with torch.onnx.export"),
         ("x.h5", b"", "format='onnx'"),
     ):

@@ -36,7 +36,11 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tupl
 @click.option("-o", "--output", metavar="FILE.cnn", help="Write there, and weights to FILE.safetensors; - is stdout.")
 @click.option("--dry-run", is_flag=True, help="Write nothing; list the layers, and what each becomes.")
 @click.option("--name", metavar="NAME", help="What to call the net [default: as the file does].")
-@click.option("--weights", metavar="FILE", help="The .weights file of a cfg [default: the one beside it].")
+@click.option(
+    "--weights",
+    metavar="FILE",
+    help="The .weights of a cfg, the .caffemodel of a prototxt [default: the one beside it].",
+)
 @click.option("--no-weights", is_flag=True, help="Leave weights out.")
 @click.option("--input", "size", metavar="CxHxW", callback=_size, help="The input's size, if a prototxt has none.")
 @click.option("--keep-names", is_flag=True, help="Keep the file's names of layers, even where blocks are lost by it.")
@@ -56,7 +60,7 @@ def command(
 
     The text goes to standard output. With -o net.cnn it goes there, and the weights, if MODEL holds any, to
     net.safetensors beside it: both or neither, and never over a file that is there, unless --force says so. An ONNX
-    file holds its weights; those of a cfg are in a .weights file; Caffe's .caffemodel files are not read.
+    file holds its weights; those of a cfg are in a .weights file, those of a prototxt in a .caffemodel file.
 
     Repeated structure becomes blocks and `* n`. What the language cannot say is an error for every such layer, and
     then nothing is written; --dry-run lists all layers, and exits with 1 if one cannot be said.

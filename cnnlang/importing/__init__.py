@@ -23,8 +23,8 @@ __all__ = ["Imported", "import_model", "read_model", "written"]
 StrPath = str | os.PathLike[str]
 SUFFIXES = {".onnx": "onnx", ".cfg": "darknet", ".prototxt": "caffe", ".pbtxt": "caffe"}
 ELSEWHERE = {
-    ".caffemodel": "the weights of Caffe are not read; the net itself is in a .prototxt file",
-    ".weights": "it holds numbers alone; the net itself is in a .cfg file, and `--weights` names these beside it",
+    ".caffemodel": "name the .prototxt file of this net, and these numbers with `--weights`",
+    ".weights": "name the .cfg file of this net, and these numbers with `--weights`",
     ".pt": "PyTorch's files hold no net that can be read; export it with torch.onnx.export",
     ".pth": "PyTorch's files hold no net that can be read; export it with torch.onnx.export",
     ".h5": "Keras' files are not read; export it with model.export(..., format='onnx')",
@@ -106,8 +106,8 @@ def import_model(
     path
         A `.onnx` file, a Darknet `.cfg` or a Caffe `.prototxt`.
     weights
-        For a cfg, its `.weights` file; True for the one that lies beside it under the same name, if there is one,
-        False for none. An ONNX file holds its own.
+        The `.weights` file of a cfg, the `.caffemodel` of a prototxt; True for the one that lies beside it under the
+        same name, if there is one, False for none. An ONNX file holds its own.
     name
         What to call the net; by default as the file does, else as the file is called.
     input_size
@@ -179,14 +179,16 @@ def read_model(
     if kind == "darknet":
         from cnnlang.importing import darknet
 
-        return darknet.read(place, _weights_beside(place, weights), name=name or net_name(place.stem))
-    if isinstance(weights, str | os.PathLike):
-        msg = f"{weights}: weights of their own belong to a Darknet cfg alone, and {path} is none"
-        raise UsageError(msg)
+        found = _weights_beside(place, weights, ".weights")
+        return darknet.read(place, found, name=name or net_name(place.stem))
     if kind == "caffe":
         from cnnlang.importing import caffe
 
-        reading = caffe.read(place, input_size=input_size)
+        found = _weights_beside(place, weights, ".caffemodel")
+        reading = caffe.read(place, found, input_size=input_size)
+    elif isinstance(weights, str | os.PathLike):
+        msg = f"{weights}: an ONNX file holds its own weights"
+        raise UsageError(msg)
     else:
         from cnnlang.importing import onnx
 
@@ -194,10 +196,13 @@ def read_model(
     return replace(reading, net=name or net_name(reading.net or place.stem))
 
 
-def _weights_beside(path: Path, weights: StrPath | bool) -> Path | None:
+def _weights_beside(path: Path, weights: StrPath | bool, suffix: str) -> Path | None:
     if isinstance(weights, bool):
-        beside = path.with_suffix(".weights")
+        beside = path.with_suffix(suffix)
         return beside if weights and beside.is_file() else None
+    if Path(weights).suffix.lower() != suffix:
+        msg = f"{weights}: the weights of {path} are in a {suffix} file"
+        raise UsageError(msg)
     return Path(weights)
 
 

@@ -1,4 +1,4 @@
-"""Caffe: a net as a prototxt, old (`layers`) or new (`layer`), as it runs in testing; weights are not read.
+"""Caffe: a net as a prototxt, old (`layers`) or new (`layer`), as it runs in testing, and its .caffemodel.
 
 Source: caffe.proto and the layers' C++ of Caffe (Jia et al. 2014).
 """
@@ -14,6 +14,7 @@ from cnnlang.importing.building import UNKNOWN, Builder, LayerError, Value, brok
 from cnnlang.importing.caffe_layers import RULES, no_rule
 from cnnlang.importing.caffe_net import OF_ANY_LAYER, Layer, Net, layers_of, uses_of
 from cnnlang.importing.caffe_text import Message, parse_text
+from cnnlang.importing.caffe_weights import read_weights
 from cnnlang.importing.foreign import Foreign
 from cnnlang.importing.reading import Layer as Line
 from cnnlang.importing.reading import Reading
@@ -32,27 +33,31 @@ SOLVER_FIELDS = ("net", "train_net", "test_net", "base_lr", "lr_policy", "max_it
 IGNORED = ("Accuracy", "HDF5Output", "SoftmaxWithLoss", "Silence")
 
 
-def read(path: Path, *, input_size: tuple[int, int, int] | None = None) -> Reading:
+def read(path: Path, weights: Path | None = None, *, input_size: tuple[int, int, int] | None = None) -> Reading:
     """Read a prototxt.
 
     Parameters
     ----------
     path
         The file.
+    weights
+        A `.caffemodel` file; None for none.
     input_size
         Channels, height and width of an input whose size the file does not give.
 
     Raises
     ------
     FindingsError
-        E0601, E0603: the text is damaged, or beyond a limit.
+        E0601, E0603: the text or the weights are damaged, or beyond a limit.
     UsageError
         It cannot be read.
     """
-    return read_source(read_text(path), input_size=input_size)
+    return read_source(read_text(path), weights, input_size=input_size)
 
 
-def read_source(source: Source, *, input_size: tuple[int, int, int] | None = None) -> Reading:
+def read_source(
+    source: Source, weights: Path | None = None, *, input_size: tuple[int, int, int] | None = None
+) -> Reading:
     """Read the text of a prototxt; parameters and errors are those of `read`."""
     root = parse_text(source)
     try:
@@ -73,7 +78,8 @@ def read_source(source: Source, *, input_size: tuple[int, int, int] | None = Non
     if made.graph is None:
         return Reading(FORM, name, tuple(made.lines), tuple(made.findings), notes)
     metadata = {label: known for label, known in made.net.metadata.items() if label in made.labels}
-    return Reading(FORM, name, tuple(made.lines), (), notes, Foreign(made.graph, metadata=metadata))
+    arrays = read_weights(weights, made.net.stored, made.graph) if weights else {}
+    return Reading(FORM, name, tuple(made.lines), (), notes, Foreign(made.graph, arrays, metadata))
 
 
 class _Built:

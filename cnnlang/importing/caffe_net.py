@@ -10,6 +10,7 @@ from typing import Any
 
 from cnnlang.importing.building import Builder, LayerError, Value, broken, unsayable
 from cnnlang.importing.caffe_text import Message, Scalar
+from cnnlang.importing.caffe_weights import Stored
 from cnnlang.importing.texts import MAX_LAYERS, shown
 from cnnlang.ir import Node
 from cnnlang.source import Span
@@ -67,6 +68,8 @@ SHARING = {
     "Convolution": "convolution_param",
     "Deconvolution": "convolution_param",
     "InnerProduct": "inner_product_param",
+    "ConvolutionDepthwise": "convolution_param",
+    "DepthwiseConvolution": "convolution_param",
 }
 PREFIXES = {"Convolution": "conv", "Deconvolution": "deconv", "InnerProduct": "fc", "BatchNorm": "bn"}
 RULE_FIELDS = frozenset(("phase", "min_level", "max_level", "stage", "not_stage"))
@@ -183,6 +186,18 @@ def _matches(rule: Message) -> bool:
     return not rule.scalars("stage")
 
 
+def _stored(layer: Layer, path: str) -> Stored:
+    """How a file holds the weights of a layer."""
+    if layer.kind == "BatchNorm":
+        return Stored(layer.name, (f"{path}.running_mean", f"{path}.running_var"), is_scaled=True)
+    has_bias = layer.message.message("scale_param").flag("bias_term", False) if layer.kind == "Scale" else False
+    if layer.kind in SHARING:
+        has_bias = layer.blobs > 1
+    leaves = ("weight", "bias") if has_bias else ("weight",)
+    is_transposed = layer.message.message("inner_product_param").flag("transpose", False)
+    return Stored(layer.name, tuple(f"{path}.{leaf}" for leaf in leaves), is_transposed=is_transposed)
+
+
 def uses_of(layers: Iterable[Layer]) -> Counter[State]:
     """How often each state of a blob is read."""
     states: Counter[str] = Counter()
@@ -219,6 +234,8 @@ class Net:
         How often a path was asked for.
     owners
         The path, and the number, of each weight that has a name of its own.
+    stored
+        How a file holds the weights of each layer.
     notes
         What a user should know.
     """
@@ -234,6 +251,7 @@ class Net:
     awaiting: dict[Node, State] = field(default_factory=dict)
     paths: dict[str, int] = field(default_factory=dict)
     owners: dict[str, tuple[str, int]] = field(default_factory=dict)
+    stored: list[Stored] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)
 
     def note(self, text: str) -> None:
@@ -252,6 +270,7 @@ class Net:
         if not owners:
             path = self._own_path(layer)
             self.owners.update({name: (path, i) for i, name in enumerate(names) if name})
+            self.stored.append(_stored(layer, path))
             return path
         (path, *others) = owners
         if (
@@ -284,6 +303,8 @@ class Net:
         if value.node is None or self.awaiting.get(value.node) != state or self.uses[state] != 1:
             return False
         del self.awaiting[value.node]
+        path = str(value.node.weights[0].op).rpartition(".")[0]
+        self.stored.append(_stored(layer, path))
         return True
 
     def read(self, bottom: Scalar) -> Value:
