@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -16,7 +17,7 @@ from cnnlang.interpret import bind_sizes
 from cnnlang.ir import Node
 from cnnlang.ops.base import Input
 from cnnlang.signature import is_int
-from cnnlang.system import processors
+from cnnlang.system import need_memory, processors
 from cnnlang.weights import check_weights, expected_shapes, initialise, load_weights, save_weights
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Model:
     WeightsError
         The weights cannot be read or do not fit.
     UsageError
-        There are not so many threads, or the cache folder cannot be used.
+        There are not so many threads or not so much memory, or the cache folder cannot be used.
 
     Examples
     --------
@@ -67,6 +68,9 @@ class Model:
         from cnnlang.backends.numba_cpu import Engine
 
         self._graph = program.graph
+        numbers = sum(math.prod(shape) for shape in expected_shapes(self._graph).values())
+        # as given, and as the kernels read them
+        need_memory(2 * 4 * numbers, f"{self._graph.name} with {numbers:,} weights")
         self._weights = weights_for(program, weights, seed)
         for array in self._weights.values():
             array.flags.writeable = False  # the kernels have copies of their own, which would not follow

@@ -1,4 +1,5 @@
-"""What differs from one system to the next: where a user's cache is, who else can write there, and the processors."""
+"""What differs from one system to the next: where a user's cache is, who else can write there,
+how many processors it has, and how much memory."""
 
 from __future__ import annotations
 
@@ -43,6 +44,30 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def need_memory(wanted: int, what: str) -> None:
+    """Refuse what cannot fit, before it is begun.
+
+    Parameters
+    ----------
+    wanted
+        Bytes.
+    what
+        Who wants them, as the beginning of a sentence.
+
+    Raises
+    ------
+    UsageError
+        The machine has less memory than that.
+    """
+    names = getattr(os, "sysconf_names", {})
+    if "SC_PHYS_PAGES" not in names or "SC_PAGE_SIZE" not in names:
+        return  # the system does not tell; then the allocation itself fails
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if wanted > there:
+        msg = f"{what} needs {wanted / 2**30:,.1f} GiB of memory, and this machine has {there / 2**30:,.1f} GiB"
+        raise UsageError(msg)
 
 
 def user_cache() -> Path:

@@ -314,3 +314,14 @@ def test_few_plans_are_kept() -> None:
 def test_vectors_are_as_wide_as_the_machine_has_them() -> None:
     assert host().width in (4, *WIDTHS.values())
     assert host(4).width == 4
+
+
+def test_what_cannot_fit_into_memory_is_refused() -> None:
+    graph = net("input x: [N, 64, H, W]\nconv(64, 3, pad=1)")
+    engine = Engine(graph, random_weights(graph))
+    told = r"^Random with inputs \[1, 64, 200000, 200000\] needs [\d,.]+ GiB of memory"
+    with pytest.raises(cnnlang.UsageError, match=told):
+        engine.program(((1, 64, 200_000, 200_000),))
+    wide = cnnlang.loads("cnn 1\nnet Wide { input x: [N, 500000]\n dense(500000) }")
+    with pytest.raises(cnnlang.UsageError, match=r"^Wide with 250,000,500,000 weights needs [\d,.]+ GiB of memory"):
+        wide.compile()

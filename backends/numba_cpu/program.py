@@ -13,8 +13,8 @@ from cnnlang.backends.numba_cpu.plan import plan
 from cnnlang.backends.numba_cpu.plan.memory import LINE, assign, meetings
 from cnnlang.backends.numba_cpu.plan.stages import Array, At, Outside, Table
 from cnnlang.backends.numba_cpu.workers import run_together
-from cnnlang.errors import UsageError
 from cnnlang.ir import Graph, Node
+from cnnlang.system import need_memory
 
 SMALL = 4_000_000  # multiply-accumulates for a thread: fewer are done sooner than threads are woken
 
@@ -44,11 +44,8 @@ class Program:
         self.threads = max(1, min(threads, macs // SMALL))
         self.stages = plan(graph, code.machine, constants, threads)
         floats = assign(self.stages) + 2 * LINE
-        try:
-            self._arena = np.zeros(floats, np.float32)
-        except MemoryError:
-            msg = f"{graph.name} needs {4 * floats / 2**30:,.1f} GiB of memory for its values at this size of input"
-            raise UsageError(msg) from None
+        need_memory(4 * floats, f"{graph.name} with inputs {', '.join(str(node.type) for node in graph.inputs)}")
+        self._arena = np.zeros(floats, np.float32)
         self._shapes = [tuple(int(str(d)) for d in node.type.shape) for node in graph.outputs]
         self._outside: list[tuple[Outside, Array]] = []
         self._words: list[Array] = []  # what the table points to
