@@ -95,6 +95,25 @@ def test_what_keras_saves_is_read_to_the_same_numbers(tmp_path: Path, keras: Any
     assert_close(predicted(model, x), reference)
 
 
+def test_a_separable_convolution_is_two_layers_here(tmp_path: Path, keras: Any) -> None:
+    layers = [keras.layers.SeparableConv2D(5, 3, depth_multiplier=2, name=f"sep{i}") for i in range(2)]
+    model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
+    model.set_weights([np.random.default_rng(i).normal(size=s) for i, s in enumerate(shapes_of(model))])
+    model.save_weights(tmp_path / "a.weights.h5")
+    net = loads(
+        "cnn 1\nnet A {\n  input x: [N, 3, 8, 8]\n  for i in range(2) { depthwise(3, multiplier=2, bias=false) -> "
+        "conv(5, 1) }\n}\n"
+    )
+    with opened(tmp_path / "a.weights.h5") as stored:
+        proposal = propose(stored, owners(net.graph))
+    assert (proposal.missing, proposal.unused) == ((), ())
+    (tmp_path / "map.txt").write_text(map_text(proposal, "a", net.name), encoding="utf-8")
+    weights = read_weights(tmp_path / "a.weights.h5", net.program, read_map(tmp_path / "map.txt"))
+    x = np.random.default_rng(1).normal(size=(2, 3, 8, 8)).astype(np.float32)
+    (reference,) = interpret(net.graph, weights, x)
+    assert_close(predicted(model, x), reference)
+
+
 # --- the source that is emitted ---------------------------------------------------------------------------------------
 
 EMITTED = {

@@ -146,7 +146,7 @@ def _refuse_twice(lines: list[Line]) -> None:
 
 def quoted(name: str) -> str:
     """A name as it stands in a map."""
-    plain = re.fullmatch(r'[^\s"#=-][^\s"]*', name) and name.isprintable()
+    plain = re.fullmatch(r'[^\s"#={-][^\s"]*', name) and name.isprintable()
     return name if plain else json.dumps(name)
 
 

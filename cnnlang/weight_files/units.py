@@ -12,7 +12,8 @@ from cnnlang.weight_files.stored import Stored
 
 # what arrays are called elsewhere, by what they are called here
 CALLED = {
-    "weight": "weight weights kernel gamma scale alpha slope w depthwise_kernel depthwise_weights filter filters",
+    "weight": "weight weights kernel gamma scale alpha slope w depthwise_kernel depthwise_weights pointwise_kernel "
+    "pointwise_weights filter filters",
     "bias": "bias biases beta b offset shift",
     "running_mean": "running_mean moving_mean mean",
     "running_var": "running_var moving_variance moving_var running_variance variance var",
@@ -65,8 +66,11 @@ def units_of_file(stored: Mapping[str, Stored]) -> tuple[list[Unit], bool]:
     """
     layers: dict[str, list[Part]] = {}
     told = 0
+    pointwise = {entry.layer for entry in stored.values() if entry.role == "pointwise_kernel"}
     for name, entry in stored.items():
         layer, leaf = _layer_and_leaf(name, entry)
+        if entry.role == "depthwise_kernel" and layer in pointwise:  # one layer of Keras, and two here
+            layer = f"{layer}/depthwise"
         told += leaf is not None
         if leaf != "":
             layers.setdefault(layer, []).append(Part(name, leaf or "", entry.shape, entry.keras, entry.role))
