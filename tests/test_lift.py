@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from cnnlang.dims import Term
 from cnnlang.errors import FindingsError
 from cnnlang.expand import check
 from cnnlang.importing.foreign import Foreign, Written
-from cnnlang.importing.lift import nest_concats, write
+from cnnlang.importing.lift import normal, write
 from cnnlang.ir import Graph, Node
 from cnnlang.ops import OPERATORS
 from cnnlang.ops.base import Fixed, Input
@@ -67,7 +67,7 @@ def hold(graph: Graph, keeps: bool) -> Written:
     (program,) = programs(written.text).values()
     assert not check(Source("lifted.cnn", written.text)).diagnostics
     assert format_source(Source("lifted.cnn", written.text)) == written.text
-    assert unlabelled(program.graph) == unlabelled(nest_concats(graph), dict(written.paths))
+    assert unlabelled(program.graph) == unlabelled(normal(graph), dict(written.paths))
     assert set(written.paths) == set(graph.weights)
     assert sorted(written.paths.values()) == sorted(program.graph.weights)
     return written
@@ -92,19 +92,15 @@ def test_a_known_net_means_the_same(path: Path, keeps: bool) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
 @given(networks())
 def test_a_random_net_means_the_same(text: str) -> None:
-    (program,) = programs(text).values()
+    result = check(Source("random.cnn", text))
+    assume(not result.has_errors)  # a net of no steps
+    (program,) = result.programs.values()
     for keeps in (True, False):
-        result = check(Source("random.cnn", text))
-        if not result.has_errors:
-            written = write(Foreign(program.graph, keeps_names=keeps), "Lifted")
-            (lifted,) = programs(written.text).values()
-            assert format_source(Source("lifted.cnn", written.text)) == written.text
-            assert unlabelled(lifted.graph) == unlabelled(program.graph, dict(written.paths))
-            assert set(written.paths) == set(program.graph.weights)
+        hold(program.graph, keeps)
 
 
 def test_lifting_is_deterministic() -> None:
-    for name in ("ResNet50", "GoogLeNet", "YOLOv3"):
+    for name in ("ResNet18", "GoogLeNet"):
         for keeps in (True, False):
             first, again = (write(Foreign(known(name), keeps_names=keeps), name) for _ in range(2))
             assert first.text == again.text
@@ -124,10 +120,9 @@ def test_lifting_is_deterministic() -> None:
         ("SqueezeNet1_0", "fire", 30, 30),
         ("MobileNetV2", "inverted_residual", 46, 38),
         ("DenseNet121", "dense_layer", 34, 28),
-        ("DenseNet201", "dense_layer", 34, 28),
         ("UNet", "", 40, 30),
         ("VGG16", "", 20, 18),
-        ("YOLOv3", "residual", 48, 50),
+        ("YOLOv3", "residual", 52, 52),
         ("SEResNet50", "", 44, 34),
     ],
 )
@@ -232,7 +227,7 @@ def chain(names: Sequence[str], input_name: str = "image", output: str = "output
     return Graph("Net", (x,), (node,), (output,))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from(HOSTILE) | st.text(max_size=12), min_size=1, max_size=8), st.data())
 def test_names_from_anywhere_do_no_harm(names: list[str], data: st.DataObject) -> None:
     graph = chain(names, *(data.draw(st.sampled_from(HOSTILE)) for _ in range(2)))
@@ -263,6 +258,14 @@ def test_paths_that_can_be_said_are_kept_and_others_are_mapped() -> None:
     }
 
 
+def test_a_bias_that_goes_without_saying_is_not_written() -> None:
+    x = Node.of(Input((N, 2, 6, 6), "x"))
+    node = apply(OPERATORS["conv"].make({"channels": 4, "kernel": 3, "bias": True}), x, name="stem")
+    written = write(Foreign(Graph("Net", (x,), (node,), ("output",))), "Net")
+    assert 'conv(4, 3) as "stem"' in written.text
+    assert written.paths == {"stem.weight": "stem.weight", "stem.bias": "stem.bias"}
+
+
 def test_a_kernel_that_is_too_long_for_a_text_is_refused() -> None:
     kernel = [[[[0.5] * 3] * 3] * 40] * 40
     x = Node.of(Input((N, 40, 6, 6), "x"))
@@ -287,6 +290,6 @@ def test_a_text_beyond_the_limit_is_refused() -> None:
 
 
 def test_a_chain_of_thousands_is_lifted() -> None:
-    graph = chain([f"c.{i}" for i in range(1500)])
-    assert hold(graph, True).text.count("\n") < 1520
-    assert lines(graph, False) < 400
+    graph = chain([f"c.{i}" for i in range(600)])
+    assert hold(graph, True).text.count("\n") < 620
+    assert lines(graph, False) < 200

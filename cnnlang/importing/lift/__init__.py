@@ -10,14 +10,14 @@ from cnnlang.expand import check
 from cnnlang.importing.foreign import Foreign, Written
 from cnnlang.importing.lift.blocks import Key
 from cnnlang.importing.lift.compare import same_graph
-from cnnlang.importing.lift.concats import nest_concats
 from cnnlang.importing.lift.limits import refuse
 from cnnlang.importing.lift.net import Draft, Plan
+from cnnlang.importing.lift.normal import normal
 from cnnlang.ir import Graph
 from cnnlang.source import MAX_FILE_BYTES, Source
 from cnnlang.syntax import format_source
 
-__all__ = ["nest_concats", "write"]
+__all__ = ["normal", "write"]
 
 
 KEEPING = (Plan(), Plan(loops=False), Plan(blocks=False, loops=False))
@@ -28,6 +28,7 @@ AUTOMATIC = (
     Plan(units=True, sequences=True),
     Plan(blocks=False, loops=False),
 )
+OF_THE_NET = frozenset({"W0505", "W0507", "W0511"})  # rows that no window sees, softmax twice, an order that looks odd
 LARGE = 8000  # nodes, from which on a text is not looked for in several ways
 ROUNDS = 8  # attempts, each without the blocks that the one before made for nothing
 
@@ -48,7 +49,7 @@ def write(foreign: Foreign, name: str) -> Written:
         E0602: the language cannot say it; E0603: its text would be too long.
     """
     refuse(foreign.graph, name)
-    graph = nest_concats(foreign.graph)
+    graph = normal(foreign.graph)
     plans: tuple[Plan, ...] = KEEPING if foreign.keeps_names else AUTOMATIC
     if len(graph.nodes) > LARGE:
         plans = (plans[0], plans[-1])
@@ -73,11 +74,14 @@ def write(foreign: Foreign, name: str) -> Written:
 
 
 def allowed(text: str, lints: Sequence[Diagnostic]) -> str:
-    """A text with the rows that a window never sees allowed where they are: the net that came in is not to blame."""
+    """A text with the lints on the net itself allowed where they are: it is written down as it came in."""
     lines = text.split("\n")
-    places = {lint.span.line for lint in lints if lint.code == "W0505" and lint.span is not None}
-    for number in places:
-        lines[number - 1] += "  # allow W0505"
+    places: dict[int, set[str]] = {}
+    for lint in lints:
+        if lint.code in OF_THE_NET and lint.span is not None:
+            places.setdefault(lint.span.line, set()).add(lint.code)
+    for number, codes in places.items():
+        lines[number - 1] += f"  # allow {' '.join(sorted(codes))}"
     return format_source(Source("allowed.cnn", "\n".join(lines))) if places else text
 
 

@@ -39,7 +39,9 @@ class Piece:
     @property
     def is_closed(self) -> bool:
         """Whether it reads one value, the one that enters."""
-        return self.entry is not None and not externals(self.items, self.entry)
+        if self.entry is None or externals(self.items, self.entry):
+            return False
+        return all(step.shared is None for step in all_steps(self.items))  # a block does not see the net's names
 
 
 class Blocks:
@@ -156,11 +158,14 @@ class Blocks:
         table = tabulate([[c] for c in calls], entries, template)
         sizes = [e.type.channels if e is not None else None for e in entries]
         made = [c.node.type.channels for c in calls]
+        before = [(c.holder, dict(c.holder.written)) for c in table.columns]
         solver = Solver(self.names, with_in=True)
         solver.solve(table)
         known = len(solver.parameters)
         test = solver.test(Choice(merge.branches[0], [not p for p in present], sizes, made))
         if len(solver.parameters) > known:  # nothing in the sizes tells when
+            for holder, written in before:
+                holder.written = written
             return None
         merge.test = test
         title = self.names.take("inverted_residual" if inner.name.startswith(("mbconv", "separable")) else "residual")

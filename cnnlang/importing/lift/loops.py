@@ -264,10 +264,16 @@ class Folder:
     def _label_columns(self, rows: list[list[Item]], template: int) -> list[Column] | None:
         """For each number in each label of the template: its values in all rows; None where rows count otherwise."""
         columns = []
-        for entries in zip(*(self._entries(row) for row in rows), strict=True):
+        labels: list[tuple[Step | Call, Template]] = []
+        found = [self._entries(row) for row in rows]
+        if len(set(map(len, found))) > 1:
+            return None
+        for entries in zip(*found, strict=True):
             model = entries[template]
             if not model.is_there:
                 continue
+            if any(len(e.numbers) != len(model.numbers) for e in entries):
+                return None
             made = model.template(self.prefix)
             for k in range(len(model.numbers)):
                 slopes = {e.slopes[k] for e in entries if e.slopes is not None}
@@ -276,7 +282,9 @@ class Folder:
                 made.slopes[k] = slopes.pop() if slopes else 0
                 values = [e.numbers[k] for e in entries]
                 columns.append(Column(made, f"#{k}", values, [None] * len(rows), hint="i"))
-            model.holder.label = made
+            labels.append((model.holder, made))
+        for holder, made in labels:
+            holder.label = made
         return columns
 
     def _entries(self, items: Sequence[Item]) -> list[Entry]:

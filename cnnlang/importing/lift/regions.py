@@ -16,10 +16,10 @@ STAGE = 6  # layers of each module of a stage
 
 def find_modules(chains: Iterable[Chain], blocks: Blocks) -> None:
     """Make blocks of modules that occur at least twice, inner ones first."""
-    everything = [c for chain in chains for c in chains_in(chain)]
+    chains = list(chains)
     totals: Counter[tuple[str, ...]] = Counter()
     deepest = 0
-    for chain in everything:
+    for chain in _all(chains):
         for item in chain.items:
             if isinstance(item, Step) and item.path is not None:
                 scope = tuple(item.path.split(".")[:-1])
@@ -27,12 +27,12 @@ def find_modules(chains: Iterable[Chain], blocks: Blocks) -> None:
                 totals.update(scope[:i] for i in range(1, len(scope) + 1))
     depths = range(min(deepest, MAX_DEPTH), 0, -1)
     for fits, shapes in ((_is_unit, blocks.units), (_is_plain, blocks.shapes)):
-        _sequences(everything, depths, totals, blocks, fits, shapes)
+        _sequences(_all(chains), depths, totals, blocks, fits, shapes)
     for depth in depths:
         found: list[Piece] = []
         wrapped: dict[Block, list[Piece]] = {}
         worth = []
-        for piece in _modules(everything, depth, totals):
+        for piece in _modules(_all(chains), depth, totals):
             call = wrapped_call(piece.items)
             if call is not None and call.path is not None:
                 wrapped.setdefault(call.block, []).append(piece)
@@ -48,6 +48,11 @@ def find_modules(chains: Iterable[Chain], blocks: Blocks) -> None:
                 if blocks.make(cluster, stem_of(cluster)) is not None:
                     found += cluster
         replace(found)
+
+
+def _all(chains: Iterable[Chain]) -> list[Chain]:
+    """The chains and the branches in them, without what is in blocks by now."""
+    return [c for chain in chains for c in chains_in(chain)]
 
 
 def _modules(everything: list[Chain], depth: int, totals: Counter[tuple[str, ...]]) -> list[Piece]:
@@ -78,7 +83,7 @@ def _sequences(
     for depth in depths:
         for piece in _modules(everything, depth, totals):
             items = piece.items
-            if id(items[0]) in seen or not fits(piece) or not _is_worth(piece) or not piece.is_closed:
+            if any(id(i) in seen for i in items) or not fits(piece) or not _is_worth(piece) or not piece.is_closed:
                 continue
             seen.update(map(id, items))
             if piece.end < len(piece.chain.items) and is_plain(piece.chain.items[piece.end]):

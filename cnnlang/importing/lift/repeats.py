@@ -39,9 +39,10 @@ def find_units(chains: Iterable[Chain], blocks: Blocks) -> None:
 
 def find_merges(chains: Iterable[Chain], blocks: Blocks) -> None:
     """Blocks of merges, inner ones first, with the steps before and behind them that all have."""
-    everything = _all(chains)
-    height = _heights(everything)
+    chains = list(chains)
+    height = _heights(_all(chains))
     for level in range(1, max(height.values(), default=0) + 1):
+        everything = _all(chains)  # without what is in blocks by now
         pieces = [
             Piece(chain, i, i + 1)
             for chain in everything
@@ -124,6 +125,7 @@ def _begins(cluster: list[Piece], count: int) -> bool:
 
 def find_wrapped(chains: Iterable[Chain], blocks: Blocks) -> None:
     """Blocks of what stands in some places alone and in others beside `in` in an addition (MobileNetV2)."""
+    chains = list(chains)
     everything = _all(chains)
     # the branches of another addition are residuals of their own
     added = {c for chain in everything for i in chain.items if isinstance(i, Merge) for c in i.branches}
@@ -137,7 +139,12 @@ def find_wrapped(chains: Iterable[Chain], blocks: Blocks) -> None:
             full = [c for c in item.branches if c.items and item.base(c) is None]
             if len(bare) == len(full) == 1 and layers_in(full[0].items) >= 2:
                 wanted.setdefault(tuple(map(shapes.of, full[0].items)), []).append((chain, item, full[0]))
-    for shape, places in wanted.items():
+    for shape, every in wanted.items():
+        everything = _all(chains)  # without what is in blocks by now
+        reached = set(map(id, everything))
+        places = [place for place in every if id(place[0]) in reached and id(place[2]) in reached]
+        if any(tuple(map(shapes.of, full.items)) != shape for _, _, full in places) or not places:
+            continue
         inline: list[Piece] = []
         for chain in everything:
             if chain in added:
@@ -167,9 +174,9 @@ def find_wrapped(chains: Iterable[Chain], blocks: Blocks) -> None:
 
 def find_sequences(chains: Iterable[Chain], blocks: Blocks) -> None:
     """Blocks of layers that follow each other in the same way again and again, the most saving first."""
-    everything = _all(chains)
+    chains = list(chains)
     for _ in range(ROUNDS):
-        best = _best_sequence(everything, blocks)
+        best = _best_sequence(_all(chains), blocks)  # without what is in blocks by now
         if best is None or blocks.make(best) is None:
             return
         replace(best)

@@ -1,11 +1,31 @@
-"""`concat(a, b, c)` beside `concat(a, b)`: it is `concat(concat(a, b), c)`, which says how a dense block grows."""
+"""A graph in the form in which a text is written: the same net, and nothing said that goes without saying."""
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 from cnnlang.ir import Graph, Node
+from cnnlang.ops.conv import Convolution
 from cnnlang.ops.merge import Concat
 
 FEWEST = 3  # concatenations that grow out of each other, before they are taken for a dense block
+
+
+def normal(graph: Graph) -> Graph:
+    """The graph that is written.
+
+    Laws: a convolution whose kernel is a weight has a bias unless it says otherwise; concat(a, b, c) ==
+    concat(concat(a, b), c).
+    """
+    return nest_concats(graph.rewrite(_plain_bias))
+
+
+def _plain_bias(node: Node) -> Node | None:
+    if isinstance(node.op, Convolution) and node.op.bias is True and node.op.weight is None:
+        op: Any = node.op  # a dataclass, as every operator in the registry is
+        return dataclasses.replace(node, op=dataclasses.replace(op, bias=None))
+    return None
 
 
 def nest_concats(graph: Graph) -> Graph:
