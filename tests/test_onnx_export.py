@@ -6,9 +6,11 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from onnx.reference import ReferenceEvaluator
 
 import cnnlang
 from cnnlang import Net
@@ -203,3 +205,28 @@ def test_windows_that_ceil_adds(kind: str, size: str) -> None:
     for kernel, stride, pad in [(2, 2, 0), (3, 2, 1), (2, 3, 1), (1, 3, 0), (2, 4, 1), (3, 3, 1), (3, 4, (1, 0, 0, 1))]:
         step = f"{name}({kernel}, stride={stride}, pad={pad}, ceil=true{', ' + more if more else ''})"
         agree(program(f"input x: [N, 2, {size}]\n{step}"), {"H": 9, "W": 10})
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "conv(4, 3, stride=2, pad=1, fill=2) -> bn -> gelu -> group_norm(2)",
+        "deconv(2, 3, stride=2, pad=1, output_pad=1) -> prelu -> mish",
+        "deconv(2, 3, dilation=4, output_pad=3) -> silu",
+        "minpool(2, pad=2, dilation=3) -> maxpool(3, stride=2, pad=1, ceil=true)",
+        "avgpool(3, stride=2, pad=1, ceil=true) -> avgpool(2, stride=4, ceil=true)",
+        "normalize(3, 1) -> pad(1) -> maxpool(3) -> channel_shuffle(2)",
+        "adaptive_avgpool(3x7) -> pixel_shuffle(2) -> crop((0, 1, 2, 3))",
+        'upsample(2x3, mode="bilinear") -> upsample(2) -> pad(1, mode="reflect") -> channels(1, 3)',
+        "mul { | in | global_avgpool -> dense(4) -> hardsigmoid } -> mean { | in | hardswish | selu } -> log_softmax",
+        "pad_channels(1, 2) -> lrn(3, alpha=-0.1) -> add { | in | global_maxpool } -> softmax",
+    ],
+)
+@pytest.mark.parametrize("size", ["9, 8", "H, W"])
+def test_onnx_own_evaluator_agrees(steps: str, size: str) -> None:
+    """What is written means the same to the `onnx` library, which knows nothing of ONNX Runtime's ways."""
+    net = program(f"input x: [N, 4, {size}]\n{steps}")
+    weights, inputs = random_weights(net.graph), random_inputs(net.graph, {"N": 2, "H": 9, "W": 8})
+    (expected,) = interpret(net.graph, weights, *inputs)
+    evaluator = ReferenceEvaluator(onnx.load_from_string(exported(net, weights)))
+    assert_close(evaluator.run(None, {"x": inputs[0]})[0], expected)
