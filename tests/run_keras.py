@@ -48,9 +48,14 @@ def run_keras(program: Program, weights: Mapping[str, NDArray[Any]], *inputs: ND
 
 
 def outputs_of(model: Any, inputs: tuple[NDArray[Any], ...]) -> tuple[Any, ...]:
+    """The outputs of a model, with their channels first; on JAX and TensorFlow from the whole as they compile it."""
     entering = [np.moveaxis(x, 1, -1) if x.ndim == 4 else x for x in inputs]
-    with torch.no_grad():
-        result = model(entering[0] if len(entering) == 1 else entering, training=False)
+    given = entering[0] if len(entering) == 1 else entering
+    if keras.backend.backend() == "torch":
+        with torch.no_grad():
+            result = model(given, training=False)
+    else:
+        result = model.predict_on_batch(given)
     results = result if isinstance(result, list | tuple) else [result]
-    arrays = [r.numpy() if isinstance(r, torch.Tensor) else keras.ops.convert_to_numpy(r) for r in results]
+    arrays = [r.numpy() if isinstance(r, torch.Tensor) else np.asarray(r) for r in results]
     return tuple(np.moveaxis(a, -1, 1) if a.ndim == 4 else a for a in arrays)
