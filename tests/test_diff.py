@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import cnnlang
+from cnnlang.backends import export
 from cnnlang.cli import main
 from cnnlang.differing import compare_graphs
 from cnnlang.differing.files import split_name
@@ -21,6 +22,7 @@ from cnnlang.expand import check
 from cnnlang.ir import Graph
 from cnnlang.ops import OPERATORS
 from cnnlang.source import Source
+from tests.helpers import random_weights
 from tests.strategies import networks
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -377,6 +379,46 @@ def test_a_net_is_compared_with_a_cfg(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out == "equal: 1 layer in 2 steps\n"
     assert main(["diff", "net.cfg", "b.cnn"]) == 1
     assert "`relu` against `tanh`" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("lenet5.cnn", None), ("squeezenet.cnn", "SqueezeNet1_1"), ("unet.cnn", None)]
+)
+def test_an_exported_model_is_equal(
+    file: str, name: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = cnnlang.load(EXAMPLES / file, net=name).program
+    model = tmp_path / "net.onnx"
+    model.write_bytes(export(program, "onnx", random_weights(program.graph)))
+    assert main(["diff", f"{EXAMPLES / file}{f':{name}' if name else ''}", str(model)]) == 0
+    assert capsys.readouterr().out.startswith("equal: ")
+
+
+def test_a_step_of_a_model_is_told_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "cnn 1\nnet A { input x: [N, 4, 8, 8]\n conv(8, 3) as stem -> relu }\n"
+    program = cnnlang.loads(text).program
+    (tmp_path / "net.onnx").write_bytes(export(program, "onnx", random_weights(program.graph)))
+    (tmp_path / "a.cnn").write_text(text.replace("conv(8, 3)", "conv(8, 5)"), encoding="utf-8")
+    assert main(["diff", str(tmp_path / "a.cnn"), str(tmp_path / "net.onnx")]) == 1
+    out = capsys.readouterr().out
+    assert "  stem  [N, 8, 6, 6]" in out
+    assert out.endswith("1 of 1 layer differs: kernel 5 against 3\n")
+
+
+PROTOTXT = """name: "A"
+input: "x"
+input_shape { dim: 1 dim: 4 dim: 8 dim: 8 }
+layer { name: "c" type: "Convolution" bottom: "x" top: "c" convolution_param { num_output: 8 kernel_size: 3 } }
+layer { name: "r" type: "ReLU" bottom: "c" top: "c" }
+"""
+
+
+@pytest.mark.usefixtures("files")
+def test_a_net_is_compared_with_a_prototxt(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("net.prototxt").write_text(PROTOTXT, encoding="utf-8")
+    assert main(["diff", "a.cnn:A", "net.prototxt"]) == 0
+    assert main(["diff", "net.prototxt", "net.cfg"]) == 0
+    assert capsys.readouterr().out == "equal: 1 layer in 2 steps\n" * 2
 
 
 @pytest.mark.usefixtures("files")
