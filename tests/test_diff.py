@@ -279,6 +279,21 @@ def test_a_changed_number_is_found(text: str, data: st.DataObject) -> None:
         assert any(a.name in ("channels", "units") for r in found.changes for a in r.arguments)
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=SLOW)
+@given(networks(), networks())
+def test_any_two_nets_are_told_apart(one: str, other: str) -> None:
+    """Every step of both stands in one row; what is told fits a terminal and is the same from the other side."""
+    left, right = graph(one), graph(other)
+    found = compare_graphs(left, right)
+    counted = [r for r in found.rows if r.wiring != "the output is another value" and "output" not in r.wiring]
+    assert sorted(map(id, found.left.order)) == sorted(id(r.left) for r in counted if r.left)
+    assert sorted(map(id, found.right.order)) == sorted(id(r.right) for r in counted if r.right)
+    text = comparison_text(found, (left, right), ("one.cnn", "other.cnn"))
+    *lines, _, _ = text.split("\n") if not found.are_equal else ["", "", ""]
+    assert max(map(len, lines), default=0) <= 80 + max(len(r.wiring) for r in found.rows)
+    assert compare_graphs(right, left).are_equal == found.are_equal
+
+
 def test_every_operator_is_compared_by_its_arguments() -> None:
     """A step of every operator is equal to itself, and with another argument it is not."""
     values = {"elu": "elu", "conv": "conv(4, 3)"}
