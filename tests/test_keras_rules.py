@@ -437,3 +437,23 @@ def test_every_operator_has_a_rule() -> None:
 )
 def test_what_is_never_negative(steps: str, expected: bool) -> None:
     assert is_never_negative(net(steps, 3, 4, 4).graph.outputs[0]) is expected
+
+
+BY_SIZE = [
+    'avgpool(3, stride=2, pad="same_upper")',
+    'conv(3, 3, stride=2, pad="same_upper", fill=1)',
+    'conv(3, 3, stride=3, dilation=2, pad="same_upper")',
+    'depthwise(2, stride=2, pad="same_upper", weight=[[1, 2], [3, 4]])',
+    'maxpool(2, stride=2, dilation=2, pad="same_upper")',
+    'minpool(2, stride=3, dilation=2, pad="same_upper")',
+]
+
+
+@pytest.mark.parametrize("step", BY_SIZE)
+def test_a_shared_block_pads_by_the_size_of_its_map(step: str, tmp_path: Path) -> None:
+    text = f"""
+block part() {{ {step} -> conv(3, 1) }}
+net A {{ input x: [N, 3, 16, 13]
+  shared twice = part()
+  x -> twice -> upsample(3) -> crop((0, 1, 2, 0)) -> twice }}"""
+    agree(program_of(text), tmp_path, 1, 2, saved=True)

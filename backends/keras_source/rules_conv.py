@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from cnnlang.backends.keras_source.rules import Piece, pieces
 from cnnlang.backends.keras_source.rules_window import (
+    Padding,
     Sides,
     all_same,
     in_keras_order,
@@ -19,7 +20,7 @@ from cnnlang.backends.keras_source.rules_window import (
 )
 from cnnlang.backends.python_source.build import binary, call
 from cnnlang.backends.python_source.code import Code, Lit
-from cnnlang.backends.python_source.use import Use
+from cnnlang.backends.python_source.use import Use, simple
 from cnnlang.ir import TensorType
 from cnnlang.ops.conv import Conv, Convolution, Deconv, Depthwise
 from cnnlang.ops.dense import Dense
@@ -45,8 +46,8 @@ def _around(use: Use[Convolution], conv: tuple[Code, dict[str, Code | None]] | N
     is_split = _is_split(use)
     stride = (1, 1) if is_split else None
     is_same = not fill and all_same(use, stride=stride)
-    padding = Lit(0) if is_same else padding_of(use)
-    before = [] if is_nothing(padding) else [pad_piece(padding, Lit(fill), use)]
+    padding: Padding = Lit(0) if is_same else padding_of(use)
+    before = [] if is_nothing(padding) else [pad_piece(padding, simple(Lit(fill)), use)]
     named = {
         "strides": None if is_split else use.optional("stride"),
         "padding": Lit("same") if is_same else None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from cnnlang.backends.keras_source.rules import Piece, pieces
 from cnnlang.backends.keras_source.rules_window import (
     WINDOW,
+    Padding,
     Sides,
     all_same,
     is_nothing,
@@ -39,7 +40,7 @@ def _extreme(op: Pool, use: Use[Pool], layer: str) -> list[Piece]:
     kernel, stride = use.argument("kernel"), use.optional("stride")
     is_dilated = use.uniform(lambda op, x: max(op.dilation) > 1, "dilation")
     is_same = not is_dilated and all_same(use)
-    padding = Lit(0) if is_same else _padding(use)
+    padding: Padding = Lit(0) if is_same else _padding(use)
     before: list[Piece] = []
     if not is_nothing(padding):
         is_zero = isinstance(op, MaxPool) and not use.is_shared and all(map(is_never_negative, _entering(use)))
@@ -58,7 +59,7 @@ def _entering(use: Use[Pool]) -> list[Node]:
     return use.x.nodes.of(use.rows)
 
 
-def _padding(use: Use[Pool]) -> Code | Sides:
+def _padding(use: Use[Pool]) -> Padding:
     """The padding that makes the windows, those of `ceil` among them."""
     if any(_stands_out(op, x) for op, x in use.all()):
         return use.uniform(_filled, *WINDOW)

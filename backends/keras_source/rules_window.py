@@ -12,6 +12,7 @@ from typing import TypeAlias
 from cnnlang.backends.keras_source.rules import Piece
 from cnnlang.backends.python_source.build import binary, call
 from cnnlang.backends.python_source.code import Code, Lit
+from cnnlang.backends.python_source.rules import unless
 from cnnlang.backends.python_source.use import Use, simple
 from cnnlang.ir import TensorType
 from cnnlang.ops import Op
@@ -22,10 +23,19 @@ WINDOW = ("pad", "kernel", "stride", "dilation", "ceil")
 Sides: TypeAlias = tuple[int, int, int, int]  # top, bottom, left, right
 
 
-def padding_of(use: Use[Windowed]) -> Code | Sides:
+class BySize:
+    """The padding depends on the size of the map that enters."""
+
+
+Padding: TypeAlias = Code | Sides | BySize
+
+
+def padding_of(use: Use[Windowed]) -> Padding:
     """The padding of a window: one number or pair where both sides are alike, else its four sides."""
     if "pad" not in use.arguments:
         return Lit(0)
+    if all(op.pad == "same_upper" for op in use.ops) and len({op.pads(x) for op, x in use.all()}) > 1:
+        return BySize()
     written = use.written("pad")
     if written is not None and all(_is_pair(value) for value in use.values("pad")):
         return simple(written)
@@ -71,7 +81,7 @@ def all_same(use: Use[Windowed], *, stride: tuple[int, int] | None = None) -> bo
     return True
 
 
-def is_nothing(padding: Code | Sides) -> bool:
+def is_nothing(padding: Padding) -> bool:
     """Whether a padding is a plain 0."""
     return isinstance(padding, Lit) and padding.value == 0
 
@@ -98,8 +108,13 @@ def on_all_axes(padding: Code | Sides) -> Code | None:
     return None
 
 
-def pad_piece(padding: Code | Sides, value: Code, use: Use[Op]) -> Piece:
+def pad_piece(padding: Padding, value: Code, use: Use[Op]) -> Piece:
     """A step that pads with a value."""
+    if isinstance(padding, BySize):
+        use.helpers.add("SamePadding2D")
+        dilation = unless(use.argument_or("dilation", Lit(1)), 1)
+        window = (use.argument("kernel"), use.argument("stride"))
+        return Piece(call("SamePadding2D", *window, dilation_rate=dilation, value=unless(value, 0)))
     if isinstance(value, Lit) and value.value == 0:
         return Piece(call("layers.ZeroPadding2D", in_keras_order(padding)))
     use.helpers.add("Padding2D")
