@@ -191,6 +191,8 @@ def test_a_hint_is_read_or_refused(text: str) -> None:
         "nothing(1)",
         "conv(64, 7, stride=2, stride=3)", "conv(64, 7", "conv(64, 7) -> relu", "conv(__import__)", "relu\n",
         "conv(" + "9" * 5000 + ")", "conv(64, 7x)", "avgpool(3, pad=[[1]])",
+        "pad(1, value=1e999)", "pad(1, value=nan)", "leaky_relu(-inf)", "conv(1, 99999999999999999999)",
+        "conv(1, 99999999999999999999x1)", "maxpool(1e3)",
     ],
 )  # fmt: skip
 def test_no_hint(text: str) -> None:
@@ -399,13 +401,21 @@ def test_a_model_of_more_than_two_gigabytes_is_refused() -> None:
     net = program("input x: [N, 3, 256, 256]\nflatten\ndense(4096)", "Wide")
     (found,) = refusals(net)
     assert found.code == "E0401"
-    assert found.message == "the target `onnx` is a file of at most 2 GB, and the weights of Wide take 3.2 GB"
+    assert found.message == "the target `onnx` is a file of at most 2 GB, and the numbers in Wide take 3.2 GB"
     assert found.span is not None
     assert found.span.source.text[found.span.start : found.span.end] == "Wide"
     with pytest.raises(FindingsError, match="at most 2 GB"):
         export(net, {})
     with pytest.raises(FindingsError, match="at most 2 GB"):  # and no weights are made for nothing
         export_target(net, "onnx", "there is no such file")
+
+
+def test_constants_are_counted_too() -> None:
+    net = program("input x: [N, 1, 30000, 1]\nadaptive_avgpool(20001x1) -> adaptive_avgpool(2x1)")
+    (found,) = refusals(net)
+    assert "the numbers in A take 2.4 GB" in found.message
+    with pytest.raises(cnnlang.OperatorError, match="constants"):
+        lowered(OPERATORS["adaptive_avgpool"].make({"size": 10**12}), TensorType((1, 1, 7, 7)))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ LONGEST = 2_000  # characters; a hint that is longer is none
 
 _CALL = re.compile(r"([a-z_0-9]+)(?:\((.*)\))?", re.ASCII)
 _ARGUMENT = re.compile(r'(?:([a-z_]+)=)?("[a-z_]*"|\([^()\[\]]*\)|\[[^()\[\]]*\]|[^,()\[\]"=\s]+)(?:, |$)', re.ASCII)
+_INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 _WORDS: dict[str, Value] = {"true": True, "false": False, "none": None}
 
 
@@ -74,9 +76,15 @@ def _value(text: str) -> Value:
         return tuple(items) if text[0] == "(" else items
     if "x" in text:
         height, _, width = text.partition("x")
-        return (int(height), int(width))
+        return (_number(height), _number(width))
     return _number(text)
 
 
 def _number(text: str) -> int | float:
-    return int(text) if re.fullmatch(r"-?\d{1,18}", text, re.ASCII) else float(text)
+    """An integer of 64 bits or a finite number."""
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
+    return value

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnlang.backends.onnx.steps import can_lower, operators
+from cnnlang.backends.onnx.steps import can_lower, constants, operators
 from cnnlang.diagnostics import Diagnostic, Help
 from cnnlang.ir import Node
 from cnnlang.ops.base import Weight
@@ -28,12 +28,14 @@ def find(program: Program) -> tuple[Diagnostic, ...]:
 
 
 def _size(program: Program) -> Iterator[Diagnostic]:
-    sizes = [math.prod(n.op.spec.shape) for n in program.graph.weights.values() if isinstance(n.op, Weight)]
-    size = 4 * sum(sizes)
+    weights = (n.op.spec.shape for n in program.graph.weights.values() if isinstance(n.op, Weight))
+    size = 4 * (
+        sum(map(math.prod, weights)) + sum(constants(n.op, *(v.type for v in n.inputs)) for n in operators(program))
+    )
     if size > MAX_BYTES:
         yield Diagnostic(
             "E0401",
-            f"the target `onnx` is a file of at most 2 GB, and the weights of {program.name} take {size / 1e9:.1f} GB",
+            f"the target `onnx` is a file of at most 2 GB, and the numbers in {program.name} take {size / 1e9:.1f} GB",
             program.definition.name.span,
             help=(Help("make the net narrower, or use another target"),),
         )

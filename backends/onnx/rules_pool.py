@@ -126,15 +126,28 @@ def _(op: AdaptiveAvgPool, step: Step) -> None:
     if op.size == (1, 1):
         step.then("GlobalAveragePool", step.x)
         return
-    match x.height, x.width:
-        case int() as height, int() as width if height % op.size[0] == 0 and width % op.size[1] == 0:
-            cells = (height // op.size[0], width // op.size[1])
-            step.then("AveragePool", step.x, kernel_shape=cells, strides=cells)
-            return
+    if cells := _equal_bins(op, x):
+        step.then("AveragePool", step.x, kernel_shape=cells, strides=cells)
+        return
     # each bin's average is a weighted sum, first over rows, then over columns
     rows = _shares(step, x.height, op.size[0], 0)
     columns = _shares(step, x.width, op.size[1], 1)
     step.then("MatMul", step.then("MatMul", rows, step.x), columns)
+
+
+def _equal_bins(op: AdaptiveAvgPool, x: TensorType) -> tuple[int, int] | None:
+    """The height and width of the bins, where they are all equal and do not overlap."""
+    match x.height, x.width:
+        case int() as height, int() as width if height % op.size[0] == 0 and width % op.size[1] == 0:
+            return height // op.size[0], width // op.size[1]
+    return None
+
+
+def shares_size(op: AdaptiveAvgPool, x: TensorType) -> int:
+    """How many numbers are constants of the step."""
+    if op.size == (1, 1) or _equal_bins(op, x):
+        return 0
+    return sum(n * size if isinstance(size, int) else 2 * n for n, size in zip(op.size, x.shape[2:], strict=True))
 
 
 def _shares(step: Step, size: Dim, count: int, axis: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -19,14 +20,19 @@ from cnnlang.backends.onnx.build import Model, OnnxNode, Step
 from cnnlang.backends.onnx.names import step_names
 from cnnlang.backends.onnx.pixels import prepare, takes_pixels
 from cnnlang.backends.onnx.rules import can_lower, lower
+from cnnlang.backends.onnx.rules_pool import shares_size
 from cnnlang.backends.onnx.runtime import keep_pads
+from cnnlang.errors import OperatorError
 from cnnlang.ir import Node, TensorType
 from cnnlang.ops.base import Fixed, Op, Weight
+from cnnlang.ops.conv import Convolution
+from cnnlang.ops.pool import AdaptiveAvgPool
 from cnnlang.program import Program
 
+MOST = 2**26  # constants of a step that a reader compares
 RULES = (rules_layer, rules_pool, rules_elementwise, rules_norm, rules_shape, rules_merge)
 
-__all__ = ["RULES", "can_lower", "lowered", "said", "takes_pixels"]
+__all__ = ["RULES", "can_lower", "constants", "lowered", "operators", "said", "takes_pixels"]
 
 
 def said(program: Program, normalize: bool) -> Model:
@@ -94,16 +100,28 @@ def lowered(op: Op, *types: TensorType) -> Model:
     Raises
     ------
     OperatorError
-        The operator does not take such values.
+        The operator does not take such values, or the step has more constants than a model that was exported.
     """
     model = Model()
     specs = op.weights(*types)
     result = op.result(*types)
+    if constants(op, *types) > MOST:
+        message = f"`{op.name}` would take more than {MOST:,} constants here"
+        raise OperatorError("E0401", message)
     values = tuple(f"x{i}" for i in range(len(types)))
     step = Step(model, "step", "step", hints.write(op), values, tuple(s.name for s in specs), types, result)
     lower(op, step)
     step.close()
     return model
+
+
+def constants(op: Op, *types: TensorType) -> int:
+    """How many numbers a step holds beside its weights: those of a fixed kernel, and of an average over uneven bins."""
+    if isinstance(op, AdaptiveAvgPool):
+        return shares_size(op, types[0])
+    if isinstance(op, Convolution) and op.weight is not None:
+        return math.prod(op.weight_shape(types[0]))
+    return 0
 
 
 def operators(program: Program) -> Iterator[Node]:
