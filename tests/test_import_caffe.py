@@ -134,6 +134,21 @@ def test_repeated_structure_becomes_blocks_even_where_names_stand_in_the_way() -
     assert left.count("\n") <= kept.count("\n")
 
 
+def test_layers_whose_names_count_in_their_own_ways() -> None:
+    text, bottom, channels = nets.start("Net", 3, 32), "data", 3
+    for i in range(1, 5):
+        name, made = f"res{i}", 8 * i
+        text += conv(f"{name}_match", bottom, made, 1, relu=False) if made != channels else ""
+        text += conv(f"{name}_conv1", bottom, made, 3, pad=1) + conv(f"{name}_conv2", f"{name}_conv1", made, 3, pad=1)
+        text += layer(name, "Eltwise", [f"{name}_match" if made != channels else bottom, f"{name}_conv2"])
+        text += layer(f"{name}_relu", "ReLU", name, name)
+        text += conv(f"{name}_down{i * i}", name, made, 3, stride=2) if i < 3 else ""
+        bottom, channels = f"{name}_down{i * i}" if i < 3 else name, made
+    found = reading(text)
+    for keep in (True, False):
+        assert written(found, keep_names=keep).net().params == analysis.params(found.foreign.graph)
+
+
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 

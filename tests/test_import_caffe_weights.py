@@ -140,6 +140,23 @@ def test_the_imported_net_computes_with_them(tmp_path: Path) -> None:
     assert_close(result[0], w["ip.weight"] @ y + w["ip.bias"], 1e-6)
 
 
+def test_weights_follow_layers_that_lose_their_names(tmp_path: Path) -> None:
+    text, bottom = nets.start("Net", 4, 6), "data"
+    for name in ("resa_x", "resb_x", "resc_x", "resd_x"):
+        text += conv(f"{name}1", bottom, 4, 3, pad=1) + conv(f"{name}2", f"{name}1", 4, 3, pad=1, relu=False)
+        text += layer(name, "Eltwise", [bottom, f"{name}2"]) + layer(f"{name}_relu", "ReLU", name, name)
+        bottom = name
+    path = files(tmp_path, text, b"")
+    graph = read_model(path, weights=False).foreign.graph
+    weights = random_weights(graph)
+    stored = {p[:-7]: [weights[p], weights[p[:-6] + "bias"]] for p in weights if p.endswith("weight")}
+    (tmp_path / "net.caffemodel").write_bytes(model(stored))
+    made = import_model(path)
+    assert "resa" not in made.text
+    x = np.random.default_rng(0).normal(size=(1, 4, 6, 6))
+    assert_close(interpret(made.net().graph, made.weights, x)[0], interpret(graph, weights, x)[0], 1e-9)
+
+
 def test_forms_that_are_stored_otherwise(tmp_path: Path) -> None:
     """A dense layer the other way round, a normalisation alone, slopes, weights that two layers share."""
     share = "".join(f' param {{ name: "{n}" }}' for n in "ab")

@@ -113,8 +113,8 @@ def import_model(
     input_size
         Channels, height and width of the input, for a prototxt that does not give them.
     keep_names
-        Whether layers keep the names that the file gives them; None for what reads better: where no weights hang on
-        them, names that stand in the way of blocks are left out.
+        Whether layers keep the names that the file gives them; None for what reads better: names of a prototxt that
+        stand in the way of blocks are left out, and the weights are called as the text says.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def written(reading: Reading, *, keep_names: bool | None = None) -> Imported:
     reading
         What a reader made of the file.
     keep_names
-        Whether the layers keep their names; None for what reads better where no weights hang on them.
+        Whether the layers keep their names; None for what reads better, where the format leaves the choice.
 
     Raises
     ------
@@ -147,8 +147,7 @@ def written(reading: Reading, *, keep_names: bool | None = None) -> Imported:
 
     foreign = reading.foreign
     made = write(foreign if keep_names is not False else replace(foreign, keeps_names=False), reading.net)
-    if keep_names is None and foreign.keeps_names and not foreign.weights:
-        # `res2a_branch2a` is no path of a block's, and a net of such names is a flat list
+    if keep_names is None and foreign.keeps_names and reading.prefers_blocks:
         other = write(replace(foreign, keeps_names=False), reading.net)
         made = other if other.text.count("\n") < SHORTER * made.text.count("\n") else made
     weights = Renamed(foreign.weights, {made.paths[path]: path for path in foreign.weights})

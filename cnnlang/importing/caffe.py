@@ -79,7 +79,7 @@ def read_source(
         return Reading(FORM, name, tuple(made.lines), tuple(made.findings), notes)
     metadata = {label: known for label, known in made.net.metadata.items() if label in made.labels}
     arrays = read_weights(weights, made.net.stored, made.graph) if weights else {}
-    return Reading(FORM, name, tuple(made.lines), (), notes, Foreign(made.graph, arrays, metadata))
+    return Reading(FORM, name, tuple(made.lines), (), notes, Foreign(made.graph, arrays, metadata), True)
 
 
 class _Built:

@@ -54,6 +54,9 @@ class Reading:
         E0602, one for each layer that cannot be said, each with its place; empty where all can be.
     notes
         What a user should know of the choices that were made, a sentence each.
+    prefers_blocks
+        Whether names of layers are left out where the text is much shorter without them: `res2a_branch2a` can be no
+        path of a block's, and a net of such names is a flat list.
     """
 
     form: str
@@ -62,6 +65,7 @@ class Reading:
     findings: tuple[Diagnostic, ...] = ()
     notes: tuple[str, ...] = ()
     _foreign: Foreign | None = None
+    prefers_blocks: bool = False
 
     @property
     def foreign(self) -> Foreign:
