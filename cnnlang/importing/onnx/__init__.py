@@ -74,7 +74,7 @@ class StoredWeights(Mapping[str, NDArray[np.float32]]):
             found = constant.array()
         except LayerError as error:
             raise FindingsError([Diagnostic(error.code, error.why, file=str(self._path))]) from None
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             return np.ascontiguousarray(found.reshape(shape), dtype=np.float32)
 
     def __iter__(self) -> Iterator[str]:

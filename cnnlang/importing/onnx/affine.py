@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnlang.importing.building import unsayable
 from cnnlang.importing.onnx.attributes import Item
-from cnnlang.importing.onnx.constants import Array, Constant, constant, need_float, short
+from cnnlang.importing.onnx.constants import Array, Constant, need_float, short
 from cnnlang.importing.onnx.reader import Reader
 from cnnlang.importing.onnx.views import View, full
 from cnnlang.ir import Node
@@ -85,17 +85,18 @@ def as_bn(r: Reader, node: Node, scale: Constant | None, shift: Constant | None,
     """scale * x + shift as a `bn` with mean 0 and variance 1."""
     count = node.type.channels
     arrays = {
-        "weight": scale or filled(count, 1.0),
-        "bias": shift or filled(count, 0.0),
-        "running_mean": filled(count, 0.0),
-        "running_var": filled(count, 1 - EPS),
+        "weight": scale or filled(r, count, 1.0),
+        "bias": shift or filled(r, count, 0.0),
+        "running_mean": filled(r, count, 0.0),
+        "running_var": filled(r, count, 1 - EPS),
     }
     return r.layer(BatchNorm.make({"eps": EPS}), node, arrays, names)
 
 
-def filled(count: int, value: float) -> Constant:
+def filled(r: Reader, count: int, value: float) -> Constant:
     """One number a channel, all alike."""
-    return constant(np.full(count, value, dtype=np.float32))
+    r.budget.take(count)
+    return Constant((count,), np.dtype(np.float32), lambda: np.full(count, value, dtype=np.float32))
 
 
 def scaled(r: Reader, view: View, mean: float, std: float, items: Sequence[Item | None] = ()) -> View:
@@ -108,7 +109,7 @@ def scaled(r: Reader, view: View, mean: float, std: float, items: Sequence[Item 
     if std > 0:
         return view.over(normalized(r, node, np.array([mean]), np.array([std]), items))
     count = node.type.channels
-    made = as_bn(r, node, filled(count, 1 / std), filled(count, -mean / std))
+    made = as_bn(r, node, filled(r, count, 1 / std), filled(r, count, -mean / std))
     r.note("bn", *items)
     return view.over(made)
 
@@ -137,7 +138,7 @@ def absorb(
                     arrays["bias"] = shift
                     shift = None
                 else:
-                    arrays["bias"] = filled(node.type.channels, 0.0)
+                    arrays["bias"] = filled(r, node.type.channels, 0.0)
     else:
         return None
     if scale is not None:
@@ -146,15 +147,21 @@ def absorb(
         arrays["weight"] = weight.then(weight.shape, _scaling(op, weight, factor))
         if "bias" in arrays:
             bias = arrays["bias"]
-            arrays["bias"] = bias.then(bias.shape, lambda a: (_wide(a) * _wide(factor.array())).astype(np.float32))
+            arrays["bias"] = bias.then(bias.shape, lambda a: _narrow(_wide(a) * _wide(factor.array())))
     if shift is not None:
         term, old = shift, arrays["bias"]
-        arrays["bias"] = old.then(old.shape, lambda a: (_wide(a) + _wide(term.array())).astype(np.float32))
+        arrays["bias"] = old.then(old.shape, lambda a: _narrow(_wide(a) + _wide(term.array())))
     return r.layer(op, record.value, arrays, (*record.names, *names))
 
 
 def _wide(array: Array) -> Array:
-    return array.astype(np.float64)
+    with np.errstate(all="ignore"):
+        return array.astype(np.float64)
+
+
+def _narrow(array: Array) -> Array:
+    with np.errstate(all="ignore"):
+        return array.astype(np.float32)
 
 
 def _scaling(op: Op, weight: Constant, scale: Constant) -> Callable[[Array], Array]:
@@ -165,7 +172,7 @@ def _scaling(op: Op, weight: Constant, scale: Constant) -> Callable[[Array], Arr
         if isinstance(op, Deconv):
             per_group = array.shape[1]
             rows = factor.reshape(op.groups, per_group).repeat(array.shape[0] // op.groups, axis=0)
-            return (_wide(array) * rows[:, :, None, None]).astype(np.float32)
-        return (_wide(array) * factor.reshape(-1, *(1,) * (array.ndim - 1))).astype(np.float32)
+            return _narrow(_wide(array) * rows[:, :, None, None])
+        return _narrow(_wide(array) * factor.reshape(-1, *(1,) * (array.ndim - 1)))
 
     return change

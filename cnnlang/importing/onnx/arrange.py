@@ -15,6 +15,7 @@ from cnnlang.importing.onnx.views import Atom, View, full, joined, view_of
 from cnnlang.ir import Node
 from cnnlang.ops.base import Op
 from cnnlang.ops.elementwise import Relu
+from cnnlang.ops.kernel import MAX_FIXED
 from cnnlang.ops.pool import AdaptiveAvgPool, GlobalAvgPool
 from cnnlang.ops.shape import Flatten
 
@@ -74,7 +75,7 @@ def _blocks(r: Reader, view: View) -> View:
     if [(a.axis, a.stride) for a in (*high, *wide)] != [(a, size) for a, b in ((2, high), (3, wide)) if b]:
         return view
     order = [a.axis for a in channels]
-    if order not in ([1, 2, 3], [2, 3, 1], [2, 3]):
+    if order not in ([1, 2, 3], [2, 3, 1], [2, 3]) or size**4 * node.type.channels > MAX_FIXED:
         return view
     picks = np.eye(size * size).reshape(size * size, 1, size, size).tolist() * node.type.channels
     made = r.make("depthwise", node, kernel=size, stride=size, multiplier=size * size, weight=picks)

@@ -15,6 +15,7 @@ from cnnlang.importing.building import LayerError, broken, unsayable
 Array = NDArray[Any]
 
 MAX_CHANGES = 100  # one after the other, from what the file holds
+MAX_HELD = 2**22  # numbers that are computed while the file is read
 MAX_COMPUTED = 2**28  # numbers that a file does not hold but has computed (ConstantOfShape, Expand), all together
 
 
@@ -69,9 +70,7 @@ class Constant:
         LayerError
             E0603: it has been changed more often than any exporter does.
         """
-        if self.changes >= MAX_CHANGES:
-            raise LayerError("E0603", f"a constant is changed more than {MAX_CHANGES} times")
-        return Constant(shape, self.dtype, lambda: change(self.array()), name, self.changes + 1)
+        return computed(shape, self.dtype, lambda: change(self.array()), self, name=name)
 
     def reshaped(self, *shape: int) -> Constant:
         """The same numbers in another shape, under the same name."""
@@ -87,6 +86,22 @@ class Constant:
         return float(self.array().reshape(()))
 
 
+def computed(
+    shape: tuple[int, ...], dtype: np.dtype[Any], load: Callable[[], Array], *sources: Constant, name: str = ""
+) -> Constant:
+    """What is computed from constants, when it is needed.
+
+    Raises
+    ------
+    LayerError
+        E0603: they have been changed more often than any exporter does.
+    """
+    changes = 1 + sum(source.changes for source in sources)
+    if changes > MAX_CHANGES:
+        raise LayerError("E0603", f"a constant is changed more than {MAX_CHANGES} times")
+    return Constant(shape, dtype, load, name, changes)
+
+
 def constant(array: Array, name: str = "") -> Constant:
     """An array that is there."""
     return Constant(array.shape, array.dtype, lambda: array, name)
@@ -97,18 +112,31 @@ class Budget:
 
     def __init__(self) -> None:
         self.left = MAX_COMPUTED
+        self.room = MAX_HELD
 
     def take(self, count: int) -> None:
-        """Ask for room.
+        """Ask for numbers that are computed when somebody reads them.
 
         Raises
         ------
         LayerError
-            E0603: there is none left.
+            E0603: there are too many.
         """
-        if count < 0 or count > self.left:
+        if not 0 <= count <= self.left:
             raise LayerError("E0603", f"constants that the file has computed hold more than {MAX_COMPUTED:,} numbers")
         self.left -= count
+
+    def hold(self, count: int) -> None:
+        """Ask for numbers that are computed at once, and stay in memory.
+
+        Raises
+        ------
+        LayerError
+            E0603: there are too many.
+        """
+        if not 0 <= count <= self.room:
+            raise LayerError("E0603", f"constants that the file has computed hold more than {MAX_HELD:,} numbers")
+        self.room -= count
 
 
 def need_float(value: Constant, what: str) -> Constant:
@@ -125,7 +153,7 @@ def need_float(value: Constant, what: str) -> Constant:
         return value
 
     def narrow() -> Array:
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             return value.array().astype(np.float32)
 
     return Constant(value.shape, np.dtype(np.float32), narrow, value.name, value.changes + 1)

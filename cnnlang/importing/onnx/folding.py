@@ -11,7 +11,7 @@ import numpy as np
 from cnnlang.dims import Term
 from cnnlang.importing.building import broken, unsayable
 from cnnlang.importing.onnx.attributes import Item, axis_of
-from cnnlang.importing.onnx.constants import Array, Constant, constant
+from cnnlang.importing.onnx.constants import Array, Constant, computed, constant
 from cnnlang.importing.onnx.reader import Reader, Value, ints_of, need_constant, rule
 from cnnlang.importing.onnx.tensors import TYPES, constant_of
 from cnnlang.importing.onnx.views import ratio
@@ -69,6 +69,8 @@ BINARY: dict[str, Callable[[Array, Array], Array]] = {
     "Pow": np.power,
     "Mod": np.mod,
 }
+TESTS = ("Equal", "And", "Or", "Greater", "Less", "GreaterOrEqual", "LessOrEqual")
+MAX_NOW = 4096  # numbers that are computed at once; more wait until they are needed
 SIZES_TOO = ("Add", "Sub", "Mul", "Equal")  # what can be done with symbolic sizes
 UNARY: dict[str, Callable[[Array], Array]] = {
     "Abs": np.abs,
@@ -88,29 +90,42 @@ def binary(r: Reader, item: Item, values: list[Constant]) -> Constant:
     if len(values) != 2:
         raise broken(f"it has {len(values)} inputs, not 2")
     shape = np.broadcast_shapes(*(v.shape for v in values))
-    r.budget.take(math.prod(shape))
-    left, right = (v.array() for v in values)
-    symbolic = object in (left.dtype, right.dtype)
-    if symbolic:
-        left, right = _whole(left), _whole(right)
-        if item.op_type == "Div":
-            pairs = zip(*(np.broadcast_to(x, shape).reshape(-1) for x in (left, right)), strict=True)
-            return _sizes([_divided(a, b) for a, b in pairs], shape)
-        if item.op_type not in SIZES_TOO:
-            raise unsayable("it computes with sizes that are not known")
-    with np.errstate(all="ignore"):
-        if item.op_type != "Div":
-            found = BINARY[item.op_type](left, right)
-        elif np.issubdtype(left.dtype, np.floating):
-            found = np.divide(left, right)
-        else:
-            if (right == 0).any():
+    count = math.prod(shape)
+    if object in (values[0].dtype, values[1].dtype):
+        r.budget.hold(count)
+        return _with_sizes(item, _whole(values[0].array()), _whole(values[1].array()), shape)
+    is_test = item.op_type in TESTS
+    dtype = np.dtype(bool) if is_test else values[0].dtype
+
+    def compute() -> Array:
+        left, right = (v.array() for v in values)
+        with np.errstate(all="ignore"):
+            if item.op_type != "Div":
+                found = BINARY[item.op_type](left, right)
+            elif np.issubdtype(left.dtype, np.floating):
+                found = np.divide(left, right)
+            elif (right == 0).any():
                 raise broken("it divides by 0")
-            found = (np.sign(left) * np.sign(right) * (np.abs(left) // np.abs(right))).astype(left.dtype)
-    if symbolic:
-        return _sizes(list(np.asarray(found).reshape(-1)), shape)
-    found = np.asarray(found)
-    return constant(found if found.dtype == bool else found.astype(left.dtype, copy=False))
+            else:
+                found = np.sign(left) * np.sign(right) * (np.abs(left) // np.abs(right))
+            made: Array = np.asarray(found).astype(dtype)
+        return made
+
+    if count <= MAX_NOW:
+        r.budget.hold(count)
+        return constant(compute())
+    r.budget.take(count)
+    return computed(shape, dtype, compute, *values)
+
+
+def _with_sizes(item: Item, left: Array, right: Array, shape: tuple[int, ...]) -> Constant:
+    """Whole numbers of which some are symbolic sizes."""
+    if item.op_type == "Div":
+        pairs = zip(*(np.broadcast_to(x, shape).reshape(-1) for x in (left, right)), strict=True)
+        return _sizes([_divided(a, b) for a, b in pairs], shape)
+    if item.op_type not in SIZES_TOO:
+        raise unsayable("it computes with sizes that are not known")
+    return _sizes(list(np.asarray(BINARY[item.op_type](left, right)).reshape(-1)), shape)
 
 
 def _sizes(values: list[Any], shape: tuple[int, ...]) -> Constant:
@@ -125,14 +140,23 @@ def _sizes(values: list[Any], shape: tuple[int, ...]) -> Constant:
 
 @fold(*UNARY)
 def unary(r: Reader, item: Item, values: list[Constant]) -> Constant:
-    r.budget.take(values[0].size)
-    x = values[0].array()
-    if x.dtype == object:
+    value = values[0]
+    if value.dtype == object:
         if item.op_type in ("Floor", "Ceil"):
-            return values[0]
+            return value
         raise unsayable("it computes with sizes that are not known")
-    with np.errstate(all="ignore"):
-        return constant(np.asarray(UNARY[item.op_type](x)).astype(bool if item.op_type == "Not" else x.dtype))
+    dtype = np.dtype(bool) if item.op_type == "Not" else value.dtype
+
+    def compute() -> Array:
+        with np.errstate(all="ignore"):
+            made: Array = np.asarray(UNARY[item.op_type](value.array())).astype(dtype)
+        return made
+
+    if value.size <= MAX_NOW:
+        r.budget.hold(value.size)
+        return constant(compute())
+    r.budget.take(value.size)
+    return computed(value.shape, dtype, compute, value)
 
 
 @fold("Identity")
@@ -160,7 +184,7 @@ def cast(r: Reader, item: Item, values: list[Constant]) -> Constant:
         with np.errstate(all="ignore"):
             return value.array().astype(target)
 
-    return Constant(value.shape, target, change, value.name, value.changes + 1)
+    return computed(value.shape, target, change, value, name=value.name)
 
 
 @fold("Dropout")
@@ -249,7 +273,7 @@ def transpose(r: Reader, item: Item, values: list[Constant]) -> Constant:
 @fold("Concat")
 def concat(r: Reader, item: Item, values: list[Constant]) -> Constant:
     axis = axis_of(item.whole("axis", 0), len(values[0].shape))
-    r.budget.take(sum(v.size for v in values))
+    r.budget.hold(sum(v.size for v in values))
     arrays = [v.array() for v in values]
     if any(a.dtype == object for a in arrays):
         arrays = [a.astype(object) for a in arrays]
@@ -262,7 +286,7 @@ def gather(r: Reader, item: Item, values: list[Constant]) -> Constant:
     axis = axis_of(item.whole("axis", 0), len(values[0].shape))
     if values[1].dtype == object or values[1].is_float:
         raise broken("its indices are no whole numbers")
-    r.budget.take(values[0].size * max(values[1].size, 1))
+    r.budget.hold(values[0].size * max(values[1].size, 1))
     return _again(np.take(values[0].array(), values[1].array().astype(np.int64), axis))
 
 
@@ -286,6 +310,7 @@ def cut(r: Reader, item: Item, values: list[Constant]) -> Constant:
     steps = more[1] if len(more) > 1 else [1] * len(starts)
     if not len(starts) == len(ends) == len(axes) == len(steps) or 0 in steps:
         raise broken("its starts, ends, axes and steps do not fit each other")
+    r.budget.hold(values[0].size)
     cuts = [slice(None)] * len(dims)
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         bound = None if step < 0 and end < -(2**30) else end
@@ -303,6 +328,7 @@ def split(r: Reader, item: Item, values: list[Constant]) -> list[Constant]:
         stated = [max(min(each, whole - each * i), 0) for i in range(count)]
     if sum(stated) != whole or min(stated) < 0 or len(stated) != count:
         raise broken(f"its parts {stated} do not add up to {whole}")
+    r.budget.hold(values[0].size)
     array = values[0].array()
     return [_again(part) for part in np.split(array, np.cumsum(stated)[:-1], axis)]
 
@@ -334,7 +360,7 @@ def tile(r: Reader, item: Item, values: list[Constant]) -> Constant:
     times = ints_of(values[1], "repeats")
     if len(times) != len(values[0].shape) or any(t < 0 for t in times):
         raise broken(f"its repeats are {times}")
-    r.budget.take(values[0].size * math.prod(times))
+    r.budget.hold(values[0].size * math.prod(times))
     return _again(np.tile(values[0].array(), times))
 
 
@@ -343,18 +369,19 @@ def ranged(r: Reader, item: Item, values: list[Constant]) -> Constant:
     start, limit, delta = (v.number() if v.is_float else int(v.number()) for v in values)
     if delta == 0 or not all(map(math.isfinite, (start, limit, delta))):
         raise broken("it never ends")
-    r.budget.take(max(math.ceil((limit - start) / delta), 0))
+    r.budget.hold(max(math.ceil((limit - start) / delta), 0))
     return constant(np.arange(start, limit, delta).astype(values[0].dtype))
 
 
 @fold("Where")
 def where(r: Reader, item: Item, values: list[Constant]) -> Constant:
-    r.budget.take(math.prod(np.broadcast_shapes(*(v.shape for v in values))))
+    r.budget.hold(math.prod(np.broadcast_shapes(*(v.shape for v in values))))
     return _again(np.where(*(v.array() for v in values)))
 
 
 @fold("ReduceProd", "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin")
 def reduce(r: Reader, item: Item, values: list[Constant]) -> Constant:
+    r.budget.hold(values[0].size)
     x = values[0].array()
     if x.dtype == object and item.op_type not in ("ReduceProd", "ReduceSum"):
         raise unsayable("it computes with sizes that are not known")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +74,7 @@ def open_model(path: Path) -> Model:
     proto = _parsed(path)
     graph = proto.graph
     version = max((int(o.version) for o in proto.opset_import if o.domain in DOMAINS), default=1)
+    _need_texts(proto)
     if not graph.node and not graph.output:
         raise broken("it holds no graph, so it is no ONNX model")
     if version < OLDEST:
@@ -136,6 +137,34 @@ def _parsed(path: Path) -> ModelProto:
 def _dims(info: ValueInfoProto) -> list[int | str]:
     dims: Any = info.type.tensor_type.shape.dim
     return [int(d.dim_value) if 0 < d.dim_value <= 2**31 else str(d.dim_param) for d in dims[:8]]
+
+
+def _need_texts(proto: ModelProto) -> None:
+    """Refuse a file in which a name is no UTF-8, which protobuf hands over as bytes."""
+    graph = proto.graph
+    if not all(isinstance(text, str) for text in _texts(proto, graph)):
+        raise broken("a name in it is no text")
+
+
+def _texts(proto: ModelProto, graph: Any) -> Iterator[object]:
+    yield from (graph.name, proto.producer_name)
+    for entry in proto.metadata_props:
+        yield from (entry.key, entry.value)
+    for opset in proto.opset_import:
+        yield opset.domain
+    for info in (*graph.input, *graph.output, *graph.value_info):
+        yield info.name
+        yield from (d.dim_param for d in info.type.tensor_type.shape.dim)
+    tensors = [*graph.initializer]
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, node.doc_string, *node.input, *node.output)
+        for attribute in node.attribute:
+            yield from (attribute.name, attribute.ref_attr_name)
+            tensors.append(attribute.t)
+    for tensor in tensors:
+        yield tensor.name
+        for entry in tensor.external_data:
+            yield from (entry.key, entry.value)
 
 
 def _in_order(items: list[Item], given: set[str], outputs: tuple[str, ...]) -> tuple[Item, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnlang.errors import OperatorError
 from cnnlang.importing.building import broken, unsayable
-from cnnlang.importing.onnx.affine import absorb, by_channel, moved
+from cnnlang.importing.onnx.affine import absorb, by_channel, filled, moved, normalized
 from cnnlang.importing.onnx.arrange import canonical, expression, seen
 from cnnlang.importing.onnx.attributes import Item, axis_of
 from cnnlang.importing.onnx.constants import Constant, need_float, short
@@ -195,9 +195,7 @@ def _same_value(r: Reader, values: list[Value]) -> bool:
 
 def _negative(r: Reader, view: View) -> View:
     count = view.node.type.channels
-    from cnnlang.importing.onnx.affine import filled
-
-    return moved(r, view, filled(count, -1.0), None)
+    return moved(r, view, filled(r, count, -1.0), None)
 
 
 def _with_constant(r: Reader, item: Item, values: list[Value]) -> Value:
@@ -240,8 +238,6 @@ def _with_constant(r: Reader, item: Item, values: list[Value]) -> Value:
 
 
 def _normalized(r: Reader, view: View, mean: Constant | None, std: Constant | None) -> View:
-    from cnnlang.importing.onnx.affine import normalized
-
     means = mean.array().astype(np.float64) if mean else np.zeros(1)
     stds = std.array().astype(np.float64) if std else np.ones(1)
     return view.over(normalized(r, view.node, means, stds))

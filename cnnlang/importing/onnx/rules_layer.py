@@ -250,6 +250,7 @@ def prelu(r: Reader, item: Item, inputs: list[Value | None]) -> Value:
     count = view.node.type.channels
     each = by_channel(slope, view)
     if each is None:
+        r.budget.take(count)
         each = slope.then((count,), lambda a: np.broadcast_to(a.reshape(()), (count,)), slope.name)
     op = OPERATORS["prelu"].make({})
     return view.over(r.layer(op, view.node, {"weight": each}, (slope.name, item.proto.name)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cnnlang.importing.building import broken, unsayable
+from cnnlang.importing.onnx.affine import filled
 from cnnlang.importing.onnx.arrange import canonical, seen
 from cnnlang.importing.onnx.attributes import Item, axis_of
 from cnnlang.importing.onnx.constants import Constant, need_float, short
@@ -45,11 +46,12 @@ def batch_norm(r: Reader, item: Item, inputs: list[Value | None]) -> Value:
     return view.over(r.layer(op, view.node, arrays, names))
 
 
-def _repeated(numbers: Constant, count: int) -> Constant:
+def _repeated(r: Reader, numbers: Constant, count: int) -> Constant:
     """One number a group as one a channel."""
     each = count // numbers.size
     if each == 1:
         return numbers
+    r.budget.take(count)
     return numbers.then((count,), lambda a: np.repeat(a, each))
 
 
@@ -62,8 +64,8 @@ def instance_norm(r: Reader, item: Item, inputs: list[Value | None]) -> Value:
         raise unsayable("it normalises over other numbers than a group of channels")
     channels = node.type.channels
     arrays = {
-        "weight": _repeated(_numbers(inputs, 1, "weight", groups), channels),
-        "bias": _repeated(_numbers(inputs, 2, "bias", groups), channels),
+        "weight": _repeated(r, _numbers(inputs, 1, "weight", groups), channels),
+        "bias": _repeated(r, _numbers(inputs, 2, "bias", groups), channels),
     }
     op = OPERATORS["group_norm"].make({"groups": groups, "eps": short(item.number_of("epsilon", 1e-5))})
     names = (*(a.name for a in arrays.values()), item.proto.name)
@@ -100,8 +102,8 @@ def group_norm(r: Reader, item: Item, inputs: list[Value | None]) -> Value:
     per_group = need_constant(inputs[1], "weight").size == groups != channels
     count = groups if per_group else channels
     arrays = {
-        "weight": _repeated(_numbers(inputs, 1, "weight", count), channels),
-        "bias": _repeated(_numbers(inputs, 2, "bias", count), channels),
+        "weight": _repeated(r, _numbers(inputs, 1, "weight", count), channels),
+        "bias": _repeated(r, _numbers(inputs, 2, "bias", count), channels),
     }
     op = OPERATORS["group_norm"].make({"groups": groups, "eps": short(item.number_of("epsilon", 1e-5))})
     names = (*(a.name for a in arrays.values()), item.proto.name)
@@ -123,9 +125,7 @@ def layer_norm(r: Reader, item: Item, inputs: list[Value | None]) -> Value:
     count = node.type.channels
     weight = _numbers(inputs, 1, "weight", count)
     bias = _numbers(inputs, 2, "bias", count) if len(inputs) > 2 and inputs[2] is not None else None
-    from cnnlang.importing.onnx.affine import filled
-
-    arrays = {"weight": weight, "bias": bias or filled(count, 0.0)}
+    arrays = {"weight": weight, "bias": bias or filled(r, count, 0.0)}
     op = OPERATORS["group_norm"].make({"groups": 1, "eps": short(item.number_of("epsilon", 1e-5))})
     return view.over(r.layer(op, node, arrays, (weight.name, item.proto.name)))
 

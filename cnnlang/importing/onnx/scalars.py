@@ -79,6 +79,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "LessOrEqual": np.less_equal,
     "Log": np.log,
     "Max": np.maximum,
+    "Mean": lambda x, y: (x + y) / 2,
     "Min": np.minimum,
     "Mul": np.multiply,
     "Neg": np.negative,

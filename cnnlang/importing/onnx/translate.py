@@ -120,7 +120,7 @@ def _refused(
             except Failed as failure:
                 culprit = failure.item or item
                 found.setdefault(culprit.number, (culprit, failure))
-            except (LayerError, OperatorError):
+            except (LayerError, OperatorError, *MALFORMED):
                 continue
     return guessed(r, item, inputs)
 
