@@ -368,7 +368,9 @@ def test_the_phase_test_is_kept() -> None:
     assert dict(found.foreign.metadata) == {
         "data": {"scale": 0.5, "mean": [52, 58.5, 61.5], "color": "bgr", "crop": 20}
     }
-    assert found.notes == ("`data` has 3 channels: the file does not say; --input 1x20x20 is another",)
+    assert found.notes == (
+        "the file does not give the channels of `data`, which are taken to be 3; --input 1x20x20 makes it 1",
+    )
 
 
 def test_the_text_says_how_pictures_are_prepared() -> None:

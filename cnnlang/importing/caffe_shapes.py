@@ -212,7 +212,8 @@ def _data_size(layer: Layer, net: Net, transform: Message) -> list[int] | None:
         return None
     gray = transform.flag("force_gray", False) or not image.flag("is_color", True)
     if layer.kind != "ImageData" and not gray and not transform.flag("force_color", False):
-        net.note(f"`{layer.tops[0].text}` has 3 channels: the file does not say; --input 1x{height}x{width} is another")
+        label, other = layer.tops[0].text, f"--input 1x{height}x{width}"
+        net.note(f"the file does not give the channels of `{label}`, which are taken to be 3; {other} makes it 1")
     return [0, 1 if gray else 3, height, width]
 
 
