@@ -316,6 +316,7 @@ NET = "[net]\nchannels=3\nheight=8\nwidth=8\n"
         ("[convolutionl]\nsize=3", "did you mean [convolutional]?"),
         ("[lstm]", "E0602 [lstm]: layer 0, [lstm] cannot be said: it keeps a state"),
         ("[activation]\nactivation=gelu", "E0602 activation=gelu: layer 0, [activation] cannot be said: act"),
+        ("[activation]\nactivation=leakey", "no such activation is known; did you mean leaky?"),
         ("[convolutional]\nactivation=plse", "the language has no such activation"),
         ("[convolutional]\nxnor=1", "E0602 xnor=1: layer 0, [convolutional] cannot be said: xnor=1: weights"),
         ("[softmax]\ngroups=2", "E0602 groups=2"),

@@ -7,6 +7,7 @@ from typing import Any
 
 from cnnlang.importing.building import UNKNOWN, Builder, Value, broken, unsayable
 from cnnlang.importing.darknet_cfg import Section
+from cnnlang.importing.texts import shown
 from cnnlang.ir import Node
 
 EPS = 1e-5
@@ -36,6 +37,11 @@ ACTIVATIONS: dict[str, Steps] = {
 WITHOUT_EQUAL = {
     "selu": "its constants have four digits, those of `selu` are exact",
     "gelu": "it is the tanh approximation, and `gelu` is exact",
+    **dict.fromkeys(("hard_mish", "lhtan", "plse", "stair"), "the language has no such activation"),
+    **dict.fromkeys(
+        ("normalize_channels", "normalize_channels_softmax", "normalize_channels_softmax_maxval"),
+        "it divides by what all channels are together",
+    ),
 }
 # of any layer; they matter in training alone, or to the reader of weights
 COMMON = (
@@ -51,6 +57,14 @@ COMMON = (
     "stopbackward",
     "train_only_bn",
 )
+
+
+def _near(name: str) -> str:
+    """The activation that a misspelt name may mean, for a message."""
+    from cnnlang.expand.cures.suggest import nearest
+
+    near = nearest(name, [*ACTIVATIONS, "ramp"])
+    return f"; did you mean {near}?" if near else ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,8 +159,8 @@ class Net:
             tenth = self.builder.apply("normalize", value, mean=0, std=10)
             return self.builder.apply("add", self.builder.apply("relu", value), tenth)
         if name not in ACTIVATIONS:
-            why = WITHOUT_EQUAL.get(name, "the language has no such activation")
-            raise unsayable(f"activation={name}: {why}", section.place("activation"))
+            why = WITHOUT_EQUAL.get(name, f"no such activation is known{_near(name)}")
+            raise unsayable(f"activation={shown(name)}: {why}", section.place("activation"))
         for op, arguments in ACTIVATIONS[name]:
             value = self.builder.apply(op, value, **arguments)
         return value

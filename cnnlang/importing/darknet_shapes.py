@@ -164,5 +164,7 @@ def head(s: Section, net: Net) -> Value:
         raise LayerError("E0601", "there is nothing before it to find boxes in")
     net.heads[f"{noun}{len(net.heads) + 1}"] = net.x
     net.head_layers.add(net.index)
-    net.note(f"[{s.kind}] makes boxes of numbers, which no step does: the net ends before it, these numbers an output")
+    net.note(
+        f"[{s.kind}] makes boxes of numbers, which no step does: the net ends before it, and those numbers are an output"
+    )
     return net.x
