@@ -165,6 +165,6 @@ def head(s: Section, net: Net) -> Value:
     net.heads[f"{noun}{len(net.heads) + 1}"] = net.x
     net.head_layers.add(net.index)
     net.note(
-        f"[{s.kind}] makes boxes of numbers, which no step does: the net ends before it, and those numbers are an output"
+        f"[{s.kind}] makes boxes of numbers, which no step does: the net ends before it, those numbers are an output"
     )
     return net.x
