@@ -8,7 +8,7 @@ from collections.abc import Container
 from cnnlang.backends.python_source.names import free, variable
 
 # Names that the emitted file uses for itself.
-MODULE_NAMES = frozenset({"keras", "layers", "ops", "load_file", "load_weights", "LEAVES", "FLATTENED", "AUX"})
+MODULE_NAMES = frozenset({"keras", "layers", "ops", "load_file", "load_weights", "layers_in", "with_aux"})
 PREFIX = "name"  # the parameter of a block's function that its layers' names begin with
 SEPARATOR = "-"  # stands for the dot of a path, which Keras on PyTorch refuses
 

@@ -45,7 +45,7 @@ from cnnlang.program import InputInfo, Program
 # Layers that take an activation over.
 ACTIVATED = frozenset({"layers.Conv2D", "layers.DepthwiseConv2D", "layers.Conv2DTranspose", "layers.Dense"})
 AXES = {"channels": -1, "height": 1, "width": 2}
-WITH_AUX = "with_aux"
+WITH_AUX = "with_aux"  # the parameter of a net that has auxiliary heads
 
 
 @dataclass(eq=False)
