@@ -76,7 +76,7 @@ def test_errors_are_of_one_family_and_show_themselves() -> None:
         cnnlang.loads(TEXT + "net B = A(3)\n")
     with pytest.raises(cnnlang.FindingsError, match="there is no such file"):
         cnnlang.load("nowhere.cnn")
-    with pytest.raises(cnnlang.UsageError, match="there is no target `onyx`; there are torch, .*graph"):
+    with pytest.raises(cnnlang.UsageError, match=r"there is no target `onyx`; there are torch, .*graph"):
         cnnlang.loads(TEXT).emit("onyx")
     with pytest.raises(cnnlang.FindingsError, match="E0104"):
         cnnlang.loads("cnn 1\n# \udc80\n")

@@ -108,8 +108,6 @@ def _programs(file: str, net: str | None, overrides: dict[str, Any], root: Path 
 def _weights(path: str | None, program: Program) -> Any:
     if path is None:
         return None
-    from cnnlang.weights import expected_shapes, load_weights
+    from cnnlang.model import weights_for
 
-    expected = expected_shapes(program.graph)
-    heads = expected_shapes(program.training_graph).keys() - expected.keys()
-    return load_weights(path, expected, ignore=heads)
+    return weights_for(program, path)
