@@ -436,7 +436,7 @@ def test_every_operator_has_a_rule() -> None:
     ],
 )
 def test_what_is_never_negative(steps: str, expected: bool) -> None:
-    assert is_never_negative(net(steps, 3, 4, 4).graph.outputs[0]) is expected
+    assert is_never_negative(net(steps, 3, 4, 4).graph.outputs[0], frozenset()) is expected
 
 
 BY_SIZE = [
@@ -457,3 +457,22 @@ net A {{ input x: [N, 3, 16, 13]
   shared twice = part()
   x -> twice -> upsample(3) -> crop((0, 1, 2, 0)) -> twice }}"""
     agree(program_of(text), tmp_path, 1, 2, saved=True)
+
+
+APPLIED_TWICE = """
+block down(skip: tensor) {{
+  add {{ | skip | {} }}
+  maxpool(3, stride=2, pad=1) -> upsample(2) -> conv(3, 1, bias=false)
+}}
+net A {{ input x: [N, 3, 8, 8]
+  relu as first
+  down(first) -> down(first) -> relu as second
+  maxpool(3, stride=2, pad=1) -> upsample(2)
+  {{ maxpool(3, stride=2, pad=1) -> upsample(2) -> conv(3, 1, bias=false) }} * 2
+  for i in range(2) {{ maxpool(3, stride=2, pad=1) -> upsample(2) -> conv(3, 1, bias=false) }} }}"""
+
+
+@pytest.mark.parametrize("branch", ["in", "relu"])
+def test_what_enters_a_block_may_be_negative_elsewhere(branch: str, tmp_path: Path) -> None:
+    """The uses of a block on maps of one shape are one to the writer, which sees the first."""
+    agree(program_of(APPLIED_TWICE.format(branch)), tmp_path, 1, 2)

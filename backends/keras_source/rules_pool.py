@@ -17,11 +17,11 @@ from cnnlang.backends.keras_source.rules_window import (
     pad_piece,
     padding_of,
 )
-from cnnlang.backends.keras_source.signs import is_never_negative
+from cnnlang.backends.keras_source.signs import entering, is_never_negative
 from cnnlang.backends.python_source.build import call
 from cnnlang.backends.python_source.code import Code, Lit
 from cnnlang.backends.python_source.use import Use
-from cnnlang.ir import Node, TensorType
+from cnnlang.ir import TensorType
 from cnnlang.ops.pool import AdaptiveAvgPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool, MinPool, Pool
 
 
@@ -43,7 +43,7 @@ def _extreme(op: Pool, use: Use[Pool], layer: str) -> list[Piece]:
     padding: Padding = Lit(0) if is_same else _padding(use)
     before: list[Piece] = []
     if not is_nothing(padding):
-        is_zero = isinstance(op, MaxPool) and not use.is_shared and all(map(is_never_negative, _entering(use)))
+        is_zero = isinstance(op, MaxPool) and not use.is_shared and _is_never_negative(use)
         before.append(pad_piece(padding, Lit(0 if is_zero else op.start), use))
     if is_dilated:
         use.helpers.add("DilatedPooling2D")
@@ -55,8 +55,9 @@ def _extreme(op: Pool, use: Use[Pool], layer: str) -> list[Piece]:
     return [*before, Piece(call(layer, kernel, strides=stride, padding=Lit("same") if is_same else None))]
 
 
-def _entering(use: Use[Pool]) -> list[Node]:
-    return use.x.nodes.of(use.rows)
+def _is_never_negative(use: Use[Pool]) -> bool:
+    unknown = entering(use.lowering.compiler.program)
+    return all(is_never_negative(node, unknown) for node in use.x.nodes.of(use.rows))
 
 
 def _padding(use: Use[Pool]) -> Padding:
