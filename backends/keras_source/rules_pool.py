@@ -3,6 +3,8 @@
 A window that `ceil` adds stands out of the map. Padding after the map makes the same windows without `ceil`: with
 `after` cells of the operator's own, `min(after + stride - 1, reach - 1)` of them, whatever the map's size is, for the
 last window starts before the end of the map and at most `stride - 1` cells later than rounding down would have it.
+
+NaN comes through all pools on PyTorch and JAX; TensorFlow's own max pooling passes over it.
 """
 
 from __future__ import annotations

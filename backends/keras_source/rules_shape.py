@@ -1,4 +1,8 @@
-"""Operators that move, repeat, add or leave out numbers."""
+"""Operators that move, repeat, add or leave out numbers.
+
+What is not finite spreads by Keras' bilinear `UpSampling2D` as in the reference on PyTorch; JAX multiplies whole rows
+by weights that are mostly 0, and TensorFlow leaves out neighbours of weight 0, so that there NaN stands in other cells.
+"""
 
 from __future__ import annotations
 
