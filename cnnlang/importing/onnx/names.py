@@ -28,6 +28,7 @@ JUNK = re.compile(
     r"onnx::.*|\d+|const_fold_opt.*|val_\d+|new_shape.*|Constant.*|.*/constant.*|(?:node_)?[a-zA-Z]+\d?d?_?\d*|t\d+|p_\d+",
     re.IGNORECASE,
 )
+TELLS_NOTHING = re.compile(r"(?:inputs?|onnx|x|data|args?|keras_tensor|serving_default_\w*)_?\d*", re.IGNORECASE)
 WRAPPERS = ("StatefulPartitionedCall", "gpu_0", "PartitionedCall")
 
 
@@ -156,7 +157,7 @@ def label_of(name: str, shape: Sequence[Dim], taken: Collection[str], keep: bool
     if keep and is_name(name):
         return _unique(name, taken)
     word = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")
-    if not is_name(word) or (not keep and re.fullmatch(r"(?:input|onnx|x|data|args?)_?\d*", word, re.IGNORECASE)):
+    if not is_name(word) or (not keep and TELLS_NOTHING.fullmatch(word)):
         word = "image" if len(shape) == 4 and shape[1] in (1, 3, 4) else "x"
     return _unique(word, taken)
 
