@@ -293,3 +293,12 @@ def test_a_chain_of_thousands_is_lifted() -> None:
     graph = chain([f"c.{i}" for i in range(600)])
     assert hold(graph, True).text.count("\n") < 620
     assert lines(graph, False) < 200
+
+
+def test_a_value_called_as_a_layer_is_counted_does_not_take_its_path() -> None:
+    x = Node.of(Input((N, 2, 6, 6), "x"))
+    conv = OPERATORS["conv"].make({"channels": 2, "kernel": 1})
+    first = apply(conv, x, name="b")
+    second = apply(conv, first, name="conv1")  # called as the first is counted, and read twice
+    add = Node.of(OPERATORS["add"].make({}), apply(conv, second, name="c"), x, second)
+    hold(Graph("Net", (x,), (add, second), ("conv3", "conv1")), False)

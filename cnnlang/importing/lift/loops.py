@@ -43,7 +43,8 @@ class Folder:
         if is_named and items and (self.keeps or rows):  # a `for` cannot name what it ends with
             last = self._runs(items)[-1]
             if isinstance(last, Run) and (not self.keeps or self._is_counted(last)):
-                self._label(last)
+                if self.keeps:
+                    self._label(last)
                 return [*self.fold(items[: -len(last.turns) * len(last.items)], prefix, rows), last]
             return [*self.fold(items[:-1], prefix, rows), items[-1]]
         items = self._runs(items)

@@ -84,7 +84,7 @@ def sayable(paths: Iterable[str]) -> dict[str, str]:
         parts = [re.sub(r"[^A-Za-z0-9_]+", "_", p)[:MAX_NAME] for p in path[: 4 * MAX_NAME].split(".")]
         parts = [p if SEGMENT.fullmatch(p) else f"_{p}" for p in parts if p]
         made = "_".join(parts) or "layer"
-        if not SEGMENT.fullmatch(made):
+        if not SEGMENT.fullmatch(made) or (made[0].isdigit() and made in taken):
             made = f"_{made}"
         name, number = made, following.get(made, 2)
         while name in taken:

@@ -82,6 +82,7 @@ class Draft:
             if is_input(root):
                 self.chains[root] = Chain(root, [], root)
         self.blocks: list[Block] = []
+        self.turn = "j"
         self.shared = self._name_shared()
 
     def _output_names(self) -> list[str | None]:
@@ -151,6 +152,11 @@ class Draft:
         for root, chain in self.chains.items():
             for each in list(chains_in(chain)):
                 each.items = folder.fold(each.items, is_named=each is chain and root is not end)
+        self.turn = next((name for name in ("j", "k", "t") if name not in self.names.taken), "") or self.names.take(
+            "turn"
+        )
+        loops = [i for chain in chains for c in chains_in(chain) for i in c.items if isinstance(i, Loop)]
+        self.names.taken |= {p.name for loop in loops for p in loop.variables} | {self.turn}
         for block in self.blocks:
             own = Namespace(self.names.taken | {p.name for p in block.parameters})
             folder = Folder(own, self.keeps)
@@ -212,7 +218,7 @@ class Draft:
         self._name_values(order, waiting)
         used: set[Node] = set(order)
         for _ in range(2):
-            scope = Scope(self.names, self.values, self.keeps, flow=flow)
+            scope = Scope(self.names, self.values, self.keeps, flow=flow, turn=self.turn)
             lines = self._statements(order, waiting, used, scope)
             used = scope.used
         return [*self._shared_lines(), *lines]

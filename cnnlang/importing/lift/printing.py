@@ -130,7 +130,7 @@ def _labelled(
 ) -> str:
     """A step with weights, with the label that gives it its path, and `name` for its value."""
     if not scope.keeps:
-        return f"{text} as {name}" if name else text
+        return named(text, name, scope)
     wanted = label.text(scope.turn) if label is not None else path[len(scope.prefix) :]
     sure = not scope.in_loop and kind not in scope.unsure
     if sure and label is None and wanted == f"{kind}{scope.counts[kind]}":
@@ -144,13 +144,21 @@ def _labelled(
     return f"{{ {text} }} as {name}" if name else text
 
 
+def named(text: str, name: str | None, scope: Scope) -> str:
+    """A step with weights whose value has a name, which is its path too unless another is counted so: `conv2`."""
+    if name is None:
+        return text
+    is_counted = name[-1].isdigit() and name.rstrip("0123456789") in scope.names.taken
+    return f"{{ {text} }} as {name}" if is_counted else f"{text} as {name}"
+
+
 def _call(item: Call, scope: Scope, name: str | None, last: bool) -> Piece:
     scope.counts[item.block.name] += 1
     text = call_text(item)
     if item.path is not None:
         text = _labelled(text, item.block.name, item.path, item.label, scope, name, last)
-    elif name:
-        text = f"{text} as {name}"
+    else:
+        text = named(text, name, scope)
     return Piece(text, heads=True)
 
 
@@ -270,8 +278,7 @@ def _run(item: Run, scope: Scope, name: str | None) -> list[Piece]:
             if "\n" in inside[0] or len(inside) > 1
             else (f"{{ {inside[0]} }}")
         )
-        text = f"{text} * {count}"
-        pieces.append(Piece(f"{text} as {name}" if name else text, heads=True))
+        pieces.append(Piece(named(f"{text} * {count}", name, scope), heads=True))
         if not single:
             kinds = {"repeat"}
     scope.unsure |= kinds
