@@ -230,6 +230,10 @@ CASES: dict[str, tuple[str, dict[str, Array], str, dict[str, Any]]] = {
     "dropout": ("t = Dropout<ratio=0.3>(x) y = Relu(t)", {}, "dropout relu", {"opset": 10, "ir": 4}),
     "casts": ("t = Cast<to=11>(x) u = Identity(t) v = Cast<to=1>(u) y = Relu(v)", {}, "relu", {}),
     "weights of half precision": ("t = Cast<to=1>(w) y = Conv(x, t)", {"w": W.astype(np.float16)}, "conv", {}),
+    "weights of a direction and a length": (
+        "a = ReduceL2<axes=[1,2,3]>(w) b = Div(w, a) c = Mul(b, g) y = Conv(x, c)",
+        {"w": random(64, 4, 5, 5), "g": random(64, 1, 1, 1)}, "conv", {},
+    ),
     "weights transposed": ("t = Transpose<perm=[3,2,0,1]>(w) y = Conv(x, t)", {"w": random(3, 3, 4, 6)}, "conv", {}),
     "an unused node": ("t = NonZero(x) y = Relu(x)", {}, "relu", {}),
 }  # fmt: skip

@@ -379,19 +379,35 @@ def where(r: Reader, item: Item, values: list[Constant]) -> Constant:
     return _again(np.where(*(v.array() for v in values)))
 
 
-@fold("ReduceProd", "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin")
+REDUCTIONS: dict[str, Callable[..., Any]] = {
+    "ReduceL2": lambda x, **how: np.sqrt(np.sum(np.square(x), **how)),
+    "ReduceMax": np.max,
+    "ReduceMean": np.mean,
+    "ReduceMin": np.min,
+    "ReduceProd": np.prod,
+    "ReduceSum": np.sum,
+}
+
+
+@fold(*REDUCTIONS)
 def reduce(r: Reader, item: Item, values: list[Constant]) -> Constant:
-    r.budget.hold(values[0].size)
-    x = values[0].array()
-    if x.dtype == object and item.op_type not in ("ReduceProd", "ReduceSum"):
+    value, rank = values[0], len(values[0].shape)
+    if value.dtype == object and item.op_type not in ("ReduceProd", "ReduceSum"):
         raise unsayable("it computes with sizes that are not known")
-    axes = _axes(item, values)
-    places = tuple(axis_of(a, x.ndim) for a in axes) if axes else tuple(range(x.ndim))
-    function = {"ReduceProd": np.prod, "ReduceSum": np.sum, "ReduceMean": np.mean, "ReduceMax": np.max}.get(
-        item.op_type, np.min
-    )
-    found: Any = function(x, axis=places, keepdims=item.flag("keepdims", True))  # type: ignore[operator]
-    return _again(found) if x.dtype == object else constant(np.asarray(found).astype(x.dtype))
+    places = tuple(sorted({axis_of(a, rank) for a in _axes(item, values) or range(rank)}))
+    keeps = item.flag("keepdims", True)
+    shape = tuple(1 if i in places else d for i, d in enumerate(value.shape) if keeps or i not in places)
+
+    def compute() -> Array:
+        with np.errstate(all="ignore"):
+            made: Array = np.asarray(REDUCTIONS[item.op_type](value.array(), axis=places, keepdims=keeps))
+        return made.astype(value.dtype)
+
+    if value.size <= MAX_NOW:
+        r.budget.hold(value.size)
+        return _again(compute())
+    r.budget.take(value.size)
+    return computed(shape, value.dtype, compute, value)
 
 
 @rule("Constant")
