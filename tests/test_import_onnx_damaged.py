@@ -16,10 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from cnnlang.backends.onnx import export
 from cnnlang.diagnostics import Diagnostic
 from cnnlang.errors import CnnError, FindingsError, UsageError
+from cnnlang.expand import check
 from cnnlang.importing.onnx import read, survey
 from cnnlang.render import render_full
+from cnnlang.source import Source
+from tests.helpers import random_weights
 from tests.onnx_models import agrees, built, numbers, random, saved
 from tests.test_import_onnx import CASES
 
@@ -240,9 +244,22 @@ def test_bfloat16_and_typed_fields(tmp_path: Path) -> None:
 SIZES = [0, -1, 1, 2, 7, 65536, 10**9, 2**31, 2**40, 2**62, -(2**63)]
 
 
+EXPORTED = """cnn 1
+net Net {
+  input image: [N, 4, 8, 8]
+  conv(8, 3, pad="same", fill=0.5) -> bn -> silu -> group_norm(2) -> prelu
+  mul { | relu | channel_shuffle(2) }
+  depthwise(3, weight=[[0, 1, 0], [1, -4, 1], [0, 1, 0]])
+  normalize(0.5, 2) -> global_avgpool -> dense(3)
+}
+"""
+
+
 @cache
 def seeds() -> list[onnx.ModelProto]:
-    return [built(text, constants, **options) for text, constants, _, options in CASES.values()]
+    program = check(Source("net.cnn", EXPORTED)).programs["Net"]
+    ours = onnx.load_from_string(export(program, random_weights(program.graph)))
+    return [*(built(text, constants, **options) for text, constants, _, options in CASES.values()), *[ours] * 20]
 
 
 def assert_answers(data: bytes, path: Path) -> None:

@@ -84,7 +84,7 @@ def said(r: Reader, group: Group) -> View | None:
         return None
     arrays: dict[str, Constant] = {}
     for spec in specs:
-        value = r.values[known[spec.name]]
+        value = r.values.get(known[spec.name])
         if not isinstance(value, Constant) or value.shape != spec.shape or value.dtype != np.float32:
             return None
         arrays[spec.name] = value
