@@ -32,12 +32,13 @@ def fold(*op_types: str) -> Callable[[Fold], Fold]:
 
 
 def _whole(x: Array) -> Array:
-    """What is computed with symbolic sizes: whole numbers stay whole."""
-    if x.dtype != object and np.issubdtype(x.dtype, np.floating):
-        if not np.isfinite(x).all() or (x != np.round(x)).any():
-            raise unsayable("it computes sizes with fractions")
+    """What is computed with symbolic sizes: whole numbers stay whole, and are Python's own."""
+    if x.dtype == object:
+        return x
+    if np.issubdtype(x.dtype, np.floating) and (not np.isfinite(x).all() or (x != np.round(x)).any()):
+        raise unsayable("it computes sizes with fractions")
+    with np.errstate(all="ignore"):
         return x.astype(np.int64).astype(object)
-    return x
 
 
 def _divided(a: Any, b: Any) -> Any:
