@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from cnnlang import analysis
 from cnnlang.errors import FindingsError
 from cnnlang.importing import written
-from cnnlang.importing.caffe import read_source
-from cnnlang.importing.caffe_layers import RULES
+from cnnlang.importing.caffe.layers import RULES
+from cnnlang.importing.caffe.reader import read_source
 from cnnlang.importing.reading import Reading
 from cnnlang.interpret import interpret
 from cnnlang.ir import Graph

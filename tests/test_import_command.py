@@ -15,7 +15,8 @@ import cnnlang
 from cnnlang.cli import main
 from cnnlang.errors import FindingsError, UsageError
 from cnnlang.explain import page
-from cnnlang.importing import caffe, darknet
+from cnnlang.importing.caffe import reader as caffe
+from cnnlang.importing.darknet import reader as darknet
 from cnnlang.importing.reading import Reading
 from cnnlang.interpret import interpret
 from cnnlang.source import Source

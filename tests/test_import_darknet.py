@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from cnnlang import analysis, import_model
 from cnnlang.errors import FindingsError
 from cnnlang.importing import Imported, read_model
-from cnnlang.importing.darknet import read_source
-from cnnlang.importing.darknet_layers import RULES
+from cnnlang.importing.darknet.layers import RULES
+from cnnlang.importing.darknet.reader import read_source
 from cnnlang.importing.reading import Reading
 from cnnlang.interpret import interpret
 from cnnlang.ir import Graph

@@ -176,12 +176,12 @@ def read_model(
         _need_name(name)
     kind = _kind(place)
     if kind == "darknet":
-        from cnnlang.importing import darknet
+        from cnnlang.importing.darknet import reader as darknet
 
         found = _weights_beside(place, weights, ".weights")
         return darknet.read(place, found, name=name or net_name(place.stem))
     if kind == "caffe":
-        from cnnlang.importing import caffe
+        from cnnlang.importing.caffe import reader as caffe
 
         found = _weights_beside(place, weights, ".caffemodel")
         reading = caffe.read(place, found, input_size=input_size)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from cnnlang.importing.building import LayerError, Value, broken, unsayable
-from cnnlang.importing.darknet_cfg import Section
-from cnnlang.importing.darknet_layers import rule
-from cnnlang.importing.darknet_net import Net
+from cnnlang.importing.darknet.cfg import Section
+from cnnlang.importing.darknet.layers import rule
+from cnnlang.importing.darknet.net import Net
 
 HEADS = {"yolo": "yolo", "region": "region", "detection": "detection", "Gaussian_yolo": "yolo"}
 MAX_REORG = 8

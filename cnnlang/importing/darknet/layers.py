@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from cnnlang.importing.building import Value, broken, unsayable
-from cnnlang.importing.darknet_cfg import Section
-from cnnlang.importing.darknet_net import EPS, Net
+from cnnlang.importing.darknet.cfg import Section
+from cnnlang.importing.darknet.net import EPS, Net
 from cnnlang.importing.windows import fitting_pads
 
 Rule = Callable[[Section, Net], Value]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cnnlang.importing.building import UNKNOWN, Builder, Value, broken, unsayable
-from cnnlang.importing.darknet_cfg import Section
+from cnnlang.importing.darknet.cfg import Section
 from cnnlang.importing.texts import shown
 from cnnlang.ir import Node
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cnnlang.diagnostics import Diagnostic, Help
 from cnnlang.errors import FindingsError, UsageError
-from cnnlang.importing.darknet_net import Stored
+from cnnlang.importing.darknet.net import Stored
 from cnnlang.ir import Graph
 from cnnlang.ops.base import Weight
 

@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 from cnnlang.importing.building import UNKNOWN, Value, broken, unsayable
-from cnnlang.importing.caffe_layers import need_channels, rule
-from cnnlang.importing.caffe_net import Layer, Net
-from cnnlang.importing.caffe_text import Message
+from cnnlang.importing.caffe.layers import need_channels, rule
+from cnnlang.importing.caffe.net import Layer, Net
+from cnnlang.importing.caffe.text import Message
 from cnnlang.source import Span
 
 SIZE_CURE = "give it with --input, as in --input 3x224x224"

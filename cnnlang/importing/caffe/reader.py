@@ -9,12 +9,12 @@ from pathlib import Path
 
 from cnnlang.diagnostics import Diagnostic
 from cnnlang.errors import FindingsError
-from cnnlang.importing import caffe_shapes
 from cnnlang.importing.building import UNKNOWN, Builder, LayerError, Value, broken, built, unsayable
-from cnnlang.importing.caffe_layers import RULES, no_rule
-from cnnlang.importing.caffe_net import OF_ANY_LAYER, Layer, Net, layers_of, uses_of
-from cnnlang.importing.caffe_text import Message, parse_text
-from cnnlang.importing.caffe_weights import read_weights
+from cnnlang.importing.caffe import shapes as caffe_shapes
+from cnnlang.importing.caffe.layers import RULES, no_rule
+from cnnlang.importing.caffe.net import OF_ANY_LAYER, Layer, Net, layers_of, uses_of
+from cnnlang.importing.caffe.text import Message, parse_text
+from cnnlang.importing.caffe.weights import read_weights
 from cnnlang.importing.foreign import Foreign
 from cnnlang.importing.reading import Layer as Line
 from cnnlang.importing.reading import Reading

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cnnlang.importing.building import Builder, LayerError, Value, broken, unsayable
-from cnnlang.importing.caffe_text import Message, Scalar
-from cnnlang.importing.caffe_weights import Stored
+from cnnlang.importing.caffe.text import Message, Scalar
+from cnnlang.importing.caffe.weights import Stored
 from cnnlang.importing.texts import MAX_LAYERS, shown
 from cnnlang.ir import Node
 from cnnlang.source import Span

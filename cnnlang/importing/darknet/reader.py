@@ -9,11 +9,11 @@ from pathlib import Path
 
 from cnnlang.diagnostics import Diagnostic
 from cnnlang.importing.building import UNKNOWN, Builder, LayerError, Value, broken, built
-from cnnlang.importing.darknet_cfg import Section, parse_cfg
-from cnnlang.importing.darknet_layers import TRAINING, say
-from cnnlang.importing.darknet_net import COMMON, Net
-from cnnlang.importing.darknet_shapes import HEADS
-from cnnlang.importing.darknet_weights import read_weights
+from cnnlang.importing.darknet.cfg import Section, parse_cfg
+from cnnlang.importing.darknet.layers import TRAINING, say
+from cnnlang.importing.darknet.net import COMMON, Net
+from cnnlang.importing.darknet.shapes import HEADS
+from cnnlang.importing.darknet.weights import read_weights
 from cnnlang.importing.foreign import Foreign
 from cnnlang.importing.reading import Layer, Reading
 from cnnlang.importing.texts import read_text

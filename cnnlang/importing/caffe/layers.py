@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cnnlang.importing.building import Value, broken, unsayable
-from cnnlang.importing.caffe_net import Layer, Net
+from cnnlang.importing.caffe.net import Layer, Net
 from cnnlang.source import Span
 
 Rule = Callable[[Layer, Net, list[Value]], Sequence[Value | None]]
