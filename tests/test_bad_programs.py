@@ -75,7 +75,8 @@ def test_the_cures_of_nine_programs_in_ten_give_a_file_that_checks() -> None:
 
 def test_every_code_of_checking_occurs() -> None:
     shown = "\n".join(p.expected for p in PROGRAMS)
-    assert [c for c in codes() if not c.startswith("E04") and f"[{c}]" not in shown] == []
+    elsewhere = ("E04", "E06")  # what targets cannot express, and files of other frameworks
+    assert [c for c in codes() if not c.startswith(elsewhere) and f"[{c}]" not in shown] == []
 
 
 def test_every_code_that_occurs_has_a_page() -> None:

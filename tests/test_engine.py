@@ -149,6 +149,8 @@ def test_awkward_geometries_agree_with_the_reference(body: str, batch: int, lane
             "input x: [N, 20, 5, 5]\nconv(16, 3, pad=1, fill=1) as a\na -> conv(16, 3, pad=1)\nadd { | in | a }",
             {"N": 1},
         ),
+        ("input x: [N, 37, 1, 1]\nconv(37, 1, pad=(0, 0, 0, 1))", {"N": 2}),
+        ("input x: [N, 37, 1, 1]\nconv(37, 3, pad=1) as a\noutput b = a\noutput c = a -> conv(2, 3, pad=1)", {"N": 2}),
         ("input x: [N, 2, 3, 3]\nadd { | conv(2, 3, pad=1) | conv(2, 1) } -> tanh", {"N": 2}),
         ("input x: [N, 2, 3, 3]\nconv(4, 3, pad=1) as a\noutput a, b = a -> relu\noutput c = a", {"N": 2}),
     ],

@@ -18,7 +18,7 @@ def enter(stage: AddStage, index: int, place: Place) -> None:
     x, out = Outside(True, index), At(place.buffer, place.offset)
     channels, height, width = place.channels, place.height, place.width
     cells = height * width
-    if place.lanes == 1 or cells == 1:  # rows of planes, or features, as they are
+    if place.lanes == 1 or _is_run(place):  # rows of planes, or features, as they are
         planes, rows, run = (channels, height, width) if place.lanes == 1 else (1, 1, channels)
         stage(
             "input", Rows(), place.images * planes * rows, x=x, out=out, planes=planes, height=rows, width=run,
@@ -40,7 +40,7 @@ def leave(stage: AddStage, index: int, place: Place) -> None:
     x, out = At(place.buffer, place.offset), Outside(False, index)
     channels, height, width = place.channels, place.height, place.width
     cells = height * width
-    if cells == 1 and place.lanes > 1:
+    if _is_run(place):
         stage(
             "output", Rows(), place.images, x=x, out=out, planes=1, height=1, width=channels,
             x_image=place.image, x_plane=0, x_row=0, out_image=channels, out_plane=0, out_row=0,
@@ -53,3 +53,8 @@ def leave(stage: AddStage, index: int, place: Place) -> None:
         channels=channels, height=height, width=width, x_image=place.image,
         out_image=channels * cells, out_row=width, out_step=1, value=0.0,
     )  # fmt: skip
+
+
+def _is_run(place: Place) -> bool:
+    """Whether an image is one cell, whose channels follow each other in memory."""
+    return place.height == place.width == 1 < place.lanes and (place.blocks == 1 or place.plane == place.lanes)
