@@ -37,9 +37,10 @@ def write_softmax(k: Kernel, spec: Softmax) -> None:
             largest = k.splat(_reduced(k, "llvm.vector.reduce.fmaximum", over.final[0]))
             with k.loop(0, blocks, carry=[k.constant(0.0)]) as (block, over):
                 moved = k.b.fsub(k.load(k.at(cell, k.mul(block, x_plane))), largest)
-                e = exp(k, moved)
-                k.store(moved if spec.is_log else e, k.at(target, k.mul(block, out_plane)))
-                over.values = [k.b.fadd(over.values[0], _tail(k, e, block, channels, 0.0))]
+                e = _tail(k, exp(k, moved), block, channels, 0.0)  # others might be infinite
+                shown = _tail(k, moved, block, channels, 0.0) if spec.is_log else e
+                k.store(shown, k.at(target, k.mul(block, out_plane)))
+                over.values = [k.b.fadd(over.values[0], e)]
             total = k.splat(_sum(k, over.final[0]))
             factor = log(k, total) if spec.is_log else k.b.fdiv(k.constant(1.0), total)
             with k.loop(0, blocks) as (block, _):
@@ -112,6 +113,7 @@ def write_local_response(k: Kernel, spec: LocalResponse) -> None:
                     total = k.b.fadd(total, k.load(k.at(there, i)))
                 scale = exp(k, k.b.fmul(log(k, k.fma(total, slope, start)), power))
                 value = k.b.fmul(k.load(k.at(cell, k.mul(block, x_plane))), scale)
+                value = _tail(k, value, block, channels, 0.0)  # 1 / 0 beyond, where `k` is 0
                 k.store(value, k.at(target, k.mul(block, out_plane)))
     k.finish()
 

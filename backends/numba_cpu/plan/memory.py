@@ -8,6 +8,7 @@ from cnnlang.backends.numba_cpu.plan.places import Buffer
 from cnnlang.backends.numba_cpu.plan.stages import At, Stage
 
 LINE = 16  # floats in a line of cache
+WRITTEN = ("out", "scratch")  # the arguments through which kernels write
 
 
 def assign(stages: Sequence[Stage]) -> int:
@@ -55,9 +56,9 @@ def meetings(stages: Sequence[Stage]) -> list[bool]:
     reading: set[Buffer] = set()
     writing: set[Buffer] = set()
     for stage in stages:
-        reads = {a.buffer for name, a in stage.args.items() if isinstance(a, At) and name != "out"}
-        out = stage.args["out"]
-        writes = {out.buffer} if isinstance(out, At) else set()
+        buffers = {name: a.buffer for name, a in stage.args.items() if isinstance(a, At)}
+        writes = {buffer for name, buffer in buffers.items() if name in WRITTEN}
+        reads = {buffer for name, buffer in buffers.items() if name not in WRITTEN}
         clash = _overlap(reads, writing) or _overlap(writes, reading) or _overlap(writes, writing - writes)
         if clash:
             reading, writing = set(), set()

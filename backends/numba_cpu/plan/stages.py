@@ -51,8 +51,8 @@ class Stage:
     spec
         The kernel.
     args
-        Its arguments by its own names; `out` is where it writes, and all stages that write to one buffer write to
-        different cells of it.
+        Its arguments by its own names; `out` and `scratch` are where it writes, and all stages that write to one
+        buffer write to different cells of it.
     macs
         Multiply-accumulates that it stands for, however it does them.
     """
