@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnlang.backends.numba_source import emit, emit_graph
-from cnnlang.cache import load_module
 from cnnlang.dims import Dim
 from cnnlang.ir import Graph, Node
 from cnnlang.ops.base import Fixed, Input, Op, Weight
 from cnnlang.program import Program
 from cnnlang.verify import TOLERANCE, compare, is_steady, random_inputs, random_weights
+from tests.load_module import load_module
 
 __all__ = [
     "apply",

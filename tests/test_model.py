@@ -13,11 +13,11 @@ import torch
 
 import cnnlang
 from cnnlang import InputError, UsageError, WeightsError
-from cnnlang.cache import load_module
 from cnnlang.interpret import interpret
 from cnnlang.model import Model
 from cnnlang.system import cache_folder, processors, user_cache
 from tests.helpers import assert_close, random_inputs, random_weights
+from tests.load_module import load_module
 
 SMALL = """cnn 1
 net Small {
