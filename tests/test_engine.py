@@ -20,15 +20,18 @@ from cnnlang.backends.numba_cpu import Engine
 from cnnlang.backends.numba_cpu.emitter import Kernel
 from cnnlang.backends.numba_cpu.kernels import WRITERS
 from cnnlang.backends.numba_cpu.kernels.conv import Conv
-from cnnlang.backends.numba_cpu.kernels.winograd import Winograd
+from cnnlang.backends.numba_cpu.kernels.winograd import Winograd, WinogradInput, WinogradOutput
 from cnnlang.backends.numba_cpu.machine import WIDTHS, assembly, host
+from cnnlang.backends.numba_cpu.plan import winograd
 from cnnlang.backends.numba_cpu.plan.conv import tile
+from cnnlang.backends.numba_cpu.plan.places import Halo, new_place
 from cnnlang.backends.numba_cpu.plan.stages import At
 from cnnlang.backends.numba_cpu.program import Program
 from cnnlang.expand import check
 from cnnlang.interpret import interpret
 from cnnlang.ir import Graph
 from cnnlang.ops import OPERATORS
+from cnnlang.ops.conv import Conv as ConvOp
 from cnnlang.source import Source
 from tests.helpers import assert_close, is_steady, random_inputs, random_weights
 from tests.strategies import SIZES, networks
@@ -162,6 +165,8 @@ def test_a_net_that_shares_memory(body: str, sizes: dict[str, int]) -> None:
     assert agree(net(body), sizes, 2)
 
 
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize(("at_once", "kinds"), [(0, {Winograd}), (10**9, {WinogradInput, WinogradOutput})])
 @pytest.mark.parametrize(("height", "width"), [(27, 25), (26, 24), (13, 15), (4, 160)])
 @pytest.mark.parametrize(
     "body",
@@ -172,11 +177,29 @@ def test_a_net_that_shares_memory(body: str, sizes: dict[str, int]) -> None:
         "concat { | conv(16, 3, pad=1) | conv(16, 3) -> pad(1) } -> conv(20, 3)",
     ],
 )
-def test_winograd_agrees_with_the_reference(body: str, height: int, width: int) -> None:
+def test_winograd_agrees_with_the_reference(
+    body: str, height: int, width: int, at_once: int, kinds: set[type], size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(winograd, "ALL", at_once)
+    monkeypatch.setattr(winograd, "size_of", lambda op, x, out, *_: size if min(out.height, out.width) > size else None)
     graph = net(f"input x: [N, 20, {height}, {width}]\nrelu -> {body}")
-    stages = Engine(graph, random_weights(graph)).program(((1, 20, height, width),)).stages
-    assert any(isinstance(stage.spec, Winograd) for stage in stages) == (host().registers >= 32)
+    stages = Engine(graph, random_weights(graph), 2).program(((1, 20, height, width),)).stages
+    assert kinds <= {type(stage.spec) for stage in stages} or height == 4
     assert agree(graph, {"N": 1}, 2)
+
+
+def test_winograd_is_taken_where_it_pays() -> None:
+    machine = host()
+
+    def size(inputs: int, outputs: int, side: int, stride: int = 1) -> int | None:
+        graph = net(f"input x: [N, {inputs}, {side}, {side}]\nrelu -> conv({outputs}, 3, pad=1, stride={stride})")
+        (conv,) = (node for node in graph.nodes if isinstance(node.op, ConvOp))
+        x, out = (new_place(1, c, side // s, side // s, 16, Halo()) for c, s in ((inputs, 1), (outputs, stride)))
+        return winograd.size_of(conv.op, x, out, machine, 1)
+
+    assert size(64, 64, 56) == (4 if machine.registers >= 32 else None)
+    assert size(64, 64, 56, stride=2) is None
+    assert size(512, 512, 2) is None
 
 
 def test_nan_and_infinity_travel() -> None:

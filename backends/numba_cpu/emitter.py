@@ -206,5 +206,21 @@ class Kernel:
         x = self.b.select(self.b.fcmp_ordered("<", x, low), low, x)
         return self.b.select(self.b.fcmp_ordered(">", x, high), high, x)
 
+    def with_residual(self, values: list[Value], residual: Value, places: Sequence[Value]) -> list[Value]:
+        """Vectors, each with what stands at its place added where there is a residual at all."""
+        with self.b.if_else(self.is_set(residual)) as (there, absent):
+            with there:
+                added = [self.b.fadd(v, self.load(place)) for v, place in zip(values, places, strict=True)]
+                block = self.b.block
+            with absent:
+                other = self.b.block
+        phis = []
+        for new, old in zip(added, values, strict=True):
+            phi = self.b.phi(self.vector)
+            phi.add_incoming(new, block)
+            phi.add_incoming(old, other)
+            phis.append(phi)
+        return phis
+
     def finish(self) -> None:
         self.b.ret_void()

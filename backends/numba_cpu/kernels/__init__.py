@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from cnnlang.backends.numba_cpu.emitter import Kernel
-from cnnlang.backends.numba_cpu.kernels import channels, conv, move, peak, pointwise, window, winograd
+from cnnlang.backends.numba_cpu.kernels import channels, clock, conv, move, peak, pointwise, window, winograd
 
 WRITERS: dict[type, Callable[[Kernel, Any], None]] = {
     conv.Conv: conv.write,
     winograd.Winograd: winograd.write,
+    winograd.WinogradInput: winograd.write_input,
+    winograd.WinogradOutput: winograd.write_output,
     window.Pool: window.write_pool,
     window.Depthwise: window.write_depthwise,
     window.Bilinear: window.write_bilinear,
@@ -22,4 +24,5 @@ WRITERS: dict[type, Callable[[Kernel, Any], None]] = {
     channels.LocalResponse: channels.write_local_response,
     channels.GroupNorm: channels.write_group_norm,
     peak.Peak: peak.write,
+    clock.Clock: clock.write,
 }

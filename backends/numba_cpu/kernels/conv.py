@@ -66,7 +66,10 @@ def write(k: Kernel, spec: Conv) -> None:
         weights = k.at(w, k.mul(group, w_group))
         with k.loop(0, tiles_x) as (tx, _):
             column = k.least(k.mul(tx, spec.columns), k.sub(width, spec.columns))
-            begun = _begun(k, spec, biases, residual, k.at(res_rows, k.mul(column, lane)), res_plane, res_row)
+            old = k.at(res_rows, k.mul(column, lane))
+            cells = [(r, p, c) for r in range(spec.rows) for p in range(spec.columns) for c in range(spec.vectors)]
+            olds = [k.at(old, k.add(k.mul(res_plane, c), k.mul(res_row, r), p * lane)) for r, p, c in cells]
+            begun = k.with_residual([biases[c] for _, _, c in cells], residual, olds)
             start = k.at(x_rows, k.mul(column, step))
             sums = summed(k, spec, begun, start, x_row, step, weights, offsets, entries, lanes)
             place = k.at(out_rows, k.mul(column, out_step))
@@ -79,31 +82,6 @@ def write(k: Kernel, spec: Conv) -> None:
                         )
                         k.store(value, k.at(start, k.mul(out_step, p)))
     k.finish()
-
-
-def _begun(
-    k: Kernel, spec: Conv, biases: list[Value], residual: Value, place: Value, plane: Value, row: Value
-) -> list[Value]:
-    """Where the sums begin: the bias, and the residual where there is one."""
-    plain = [biases[c] for _ in range(spec.rows * spec.columns) for c in range(spec.vectors)]
-    with k.b.if_else(k.is_set(residual)) as (there, absent):
-        with there:
-            added = [
-                k.b.fadd(biases[c], k.load(k.at(place, k.add(k.mul(plane, c), k.mul(row, r), p * k.width))))
-                for r in range(spec.rows)
-                for p in range(spec.columns)
-                for c in range(spec.vectors)
-            ]
-            block = k.b.block
-        with absent:
-            other = k.b.block
-    phis = []
-    for with_residual, without in zip(added, plain, strict=True):
-        phi = k.b.phi(k.vector)
-        phi.add_incoming(with_residual, block)
-        phi.add_incoming(without, other)
-        phis.append(phi)
-    return phis
 
 
 def summed(

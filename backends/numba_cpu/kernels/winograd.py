@@ -51,14 +51,12 @@ OUTPUT: dict[int, Matrix] = {  # A^T
 
 @dataclass(frozen=True, slots=True)
 class Winograd:
-    """What the inner loops know.
+    """All of it in one stage, run of pieces by run.
 
     Attributes
     ----------
     size
         m, the outputs of a piece along one side.
-    pieces
-        Pieces in an item.
     columns, vectors
         The tile of the products: pieces, and vectors of output channels.
     activation
@@ -66,24 +64,52 @@ class Winograd:
     """
 
     size: int
-    pieces: int
     columns: int
     vectors: int
     activation: Activation
 
 
+@dataclass(frozen=True, slots=True)
+class WinogradInput:
+    """The transforms of all pieces of the input; an item is a row of pieces in a block of channels."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class WinogradOutput:
+    """The results, from the products of all pieces; an item is a row of pieces in a block of channels."""
+
+    size: int
+    activation: Activation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Map:
+    """Where a map lies: its first cell, and floats from an image, block or row to the next."""
+
+    start: Value
+    image: Value
+    plane: Value
+    row: Value
+
+    def cell(self, k: Kernel, image: Value, y: Value, column: Value) -> Value:
+        return k.at(self.start, k.add(k.mul(image, self.image), k.mul(y, self.row), k.mul(column, k.width)))
+
+
+def _map(k: Kernel, name: str, prefix: str) -> _Map:
+    return _Map(k.args.pointer(name), *k.args.words(*(f"{prefix}_{n}" for n in ("image", "plane", "row"))))
+
+
 def write(k: Kernel, spec: Winograd) -> None:
+    x, out, residual = _map(k, "x", "x"), _map(k, "out", "out"), _map(k, "residual", "res")
     args = k.args
-    x, w, bias, out, residual = (args.pointer(n) for n in ("x", "w", "bias", "out", "residual"))
-    scratch, table = args.pointer("scratch"), args.pointer("table")
+    w, bias, scratch, table = (args.pointer(n) for n in ("w", "bias", "scratch", "table"))
     scratch_size, in_blocks, out_blocks = args.words("scratch_size", "in_blocks", "out_blocks")
-    total, down, across, height, width = args.words("total", "down", "across", "height", "width")
-    x_image, x_plane, x_row = args.words("x_image", "x_plane", "x_row")
-    out_image, out_plane, out_row = args.words("out_image", "out_plane", "out_row")
-    res_image, res_plane, res_row = args.words("res_image", "res_plane", "res_row")
+    pieces, total, down, across, height, width = args.words("pieces", "total", "down", "across", "height", "width")
     parameters = [args.number(n) for n in ("low", "high")]
-    lanes, pieces, side = k.width, spec.pieces, spec.size + 2
-    run = pieces * lanes  # floats of one place and one block of channels
+    side = spec.size + 2
+    run = k.mul(pieces, k.width)  # floats of one place and one block of channels
     in_place, out_place = k.mul(in_blocks, run), k.mul(out_blocks, run)
     v = k.at(scratch, k.mul(k.thread, scratch_size))
     m = k.at(v, k.mul(in_place, side * side))
@@ -97,31 +123,59 @@ def write(k: Kernel, spec: Winograd) -> None:
     with k.loop(k.begin, k.end) as (item, _):
         first = k.least(k.mul(item, pieces), k.sub(total, pieces))
         with k.loop(0, pieces) as (p, _):
-            image, y, column = corner(k.add(first, p))
-            start = k.at(x, k.add(k.mul(image, x_image), k.mul(y, x_row), k.mul(column, lanes)))
-            target = k.at(v, k.mul(p, lanes))
+            start = x.cell(k, *corner(k.add(first, p)))
+            target = k.at(v, k.mul(p, k.width))
             with k.loop(0, in_blocks) as (block, _):
-                _input(k, spec, k.at(start, k.mul(block, x_plane)), x_row, k.at(target, k.mul(block, run)), in_place)
-        _products(k, spec, v, m, w, table, in_blocks, out_blocks, in_place, out_place)
+                cells = k.at(start, k.mul(block, x.plane))
+                _input(k, spec.size, cells, x.row, k.at(target, k.mul(block, run)), in_place)
+        _products(k, spec, v, m, w, table, pieces, in_blocks, out_blocks, in_place, out_place)
         with k.loop(0, pieces) as (p, _):
-            image, y, column = corner(k.add(first, p))
-            place, old = (
-                k.at(base, k.add(k.mul(image, images), k.mul(y, row), k.mul(column, lanes)))
-                for base, images, row in ((out, out_image, out_row), (residual, res_image, res_row))
-            )
-            source = k.at(m, k.mul(p, lanes))
+            where = corner(k.add(first, p))
+            place, old, source = out.cell(k, *where), residual.cell(k, *where), k.at(m, k.mul(p, k.width))
             with k.loop(0, out_blocks) as (block, _):
-                results = _output(k, spec, k.at(source, k.mul(block, run)), out_place)
-                offset = k.load(k.at(bias, k.mul(block, lanes)))
-                results = [[k.b.fadd(value, offset) for value in row] for row in results]
-                results = _with_residual(k, results, residual, k.at(old, k.mul(block, res_plane)), res_row)
-                target = k.at(place, k.mul(block, out_plane))
-                for r, row in enumerate(results):
-                    for c, value in enumerate(row):
-                        k.store(
-                            activated(k, spec.activation, value, parameters),
-                            k.at(target, k.add(k.mul(out_row, r), c * lanes)),
-                        )
+                offset = k.load(k.at(bias, k.mul(block, k.width)))
+                here, there = k.at(place, k.mul(block, out.plane)), k.at(old, k.mul(block, residual.plane))
+                products = k.at(source, k.mul(block, run))
+                _output(k, spec, products, out_place, offset, here, out.row, there, residual, parameters)
+    k.finish()
+
+
+def write_input(k: Kernel, spec: WinogradInput) -> None:
+    x, v = _map(k, "x", "x"), k.args.pointer("out")
+    images, down, across, height, width = k.args.words("images", "down", "across", "height", "width")
+    (place,) = k.args.words("in_place")
+    with k.loop(k.begin, k.end) as (item, _):
+        rest, lower = k.divmod(item, down)
+        block, image = k.divmod(rest, images)
+        y = k.least(k.mul(lower, spec.size), k.sub(height, spec.size))
+        row = k.at(x.cell(k, image, y, 0), k.mul(block, x.plane))
+        target = k.at(v, k.mul(item, across, k.width))
+        with k.loop(0, across) as (right, _):
+            column = k.least(k.mul(right, spec.size), k.sub(width, spec.size))
+            cells = k.at(row, k.mul(column, k.width))
+            _input(k, spec.size, cells, x.row, k.at(target, k.mul(right, k.width)), place)
+    k.finish()
+
+
+def write_output(k: Kernel, spec: WinogradOutput) -> None:
+    out, residual = _map(k, "out", "out"), _map(k, "residual", "res")
+    m, bias = k.args.pointer("x"), k.args.pointer("bias")
+    images, down, across, height, width = k.args.words("images", "down", "across", "height", "width")
+    (place,) = k.args.words("out_place")
+    parameters = [k.args.number(n) for n in ("low", "high")]
+    with k.loop(k.begin, k.end) as (item, _):
+        rest, lower = k.divmod(item, down)
+        block, image = k.divmod(rest, images)
+        y = k.least(k.mul(lower, spec.size), k.sub(height, spec.size))
+        row = k.at(out.cell(k, image, y, 0), k.mul(block, out.plane))
+        old = k.at(residual.cell(k, image, y, 0), k.mul(block, residual.plane))
+        offset = k.load(k.at(bias, k.mul(block, k.width)))
+        source = k.at(m, k.mul(item, across, k.width))
+        with k.loop(0, across) as (right, _):
+            column = k.mul(k.least(k.mul(right, spec.size), k.sub(width, spec.size)), k.width)
+            here, there = k.at(row, column), k.at(old, column)
+            products = k.at(source, k.mul(right, k.width))
+            _output(k, spec, products, place, offset, here, out.row, there, residual, parameters)
     k.finish()
 
 
@@ -147,20 +201,20 @@ def transformed(k: Kernel, matrix: Matrix, values: Sequence[Sequence[Value]]) ->
     return [[combined(k, row, [column[i] for column in columns]) for row in matrix] for i in range(len(matrix))]
 
 
-def _input(k: Kernel, spec: Winograd, cells: Value, row: Value, target: Value, place: Value) -> None:
-    side = spec.size + 2
+def _input(k: Kernel, size: int, cells: Value, row: Value, target: Value, place: Value) -> None:
+    side = size + 2
     values = [[k.load(k.at(cells, k.add(k.mul(row, r), c * k.width))) for c in range(side)] for r in range(side)]
-    for i, line in enumerate(transformed(k, INPUT[spec.size], values)):
+    for i, line in enumerate(transformed(k, INPUT[size], values)):
         for j, value in enumerate(line):
             k.store(value, k.at(target, k.mul(place, i * side + j)))
 
 
 def _products(
-    k: Kernel, spec: Winograd, v: Value, m: Value, w: Value, table: Value, in_blocks: Value, out_blocks: Value,
-    in_place: Value, out_place: Value,
+    k: Kernel, spec: Winograd, v: Value, m: Value, w: Value, table: Value, pieces: Value, in_blocks: Value,
+    out_blocks: Value, in_place: Value, out_place: Value,
 ) -> None:  # fmt: skip
     """For each place the product of pieces x input channels by input channels x output channels."""
-    lanes, run = k.width, spec.pieces * k.width
+    lanes, run = k.width, k.mul(pieces, k.width)
     tile = Conv(1, spec.columns, spec.vectors, lanes, min(4, lanes), spec.activation)
     groups, _ = k.divmod(out_blocks, spec.vectors)
     size = k.mul(in_blocks, lanes * spec.vectors * lanes)  # floats of a group's weights at one place
@@ -168,42 +222,28 @@ def _products(
         x, y = k.at(v, k.mul(place, in_place)), k.at(m, k.mul(place, out_place))
         with k.loop(0, groups) as (group, _):
             weights = k.at(w, k.mul(k.add(k.mul(place, groups), group), size))
-            target = k.at(y, k.mul(group, spec.vectors * run))
-            with k.loop(0, spec.pieces, spec.columns) as (p, _):
+            target = k.at(y, k.mul(group, run, spec.vectors))
+            with k.loop(0, pieces, spec.columns) as (turn, _):
+                p = k.least(turn, k.sub(pieces, spec.columns))
                 zeros = [k.constant(0.0)] * (spec.columns * spec.vectors)
                 start = k.at(x, k.mul(p, lanes))
                 sums = summed(k, tile, zeros, start, k.index(0), lanes, weights, table, in_blocks, k.index(lanes))
                 there = k.at(target, k.mul(p, lanes))
                 for c in range(spec.columns):
                     for n in range(spec.vectors):
-                        k.store(sums[c * spec.vectors + n], k.at(there, n * run + c * lanes))
+                        k.store(sums[c * spec.vectors + n], k.at(there, k.add(k.mul(run, n), c * lanes)))
 
 
-def _output(k: Kernel, spec: Winograd, source: Value, place: Value) -> list[list[Value]]:
+def _output(
+    k: Kernel, spec: Winograd | WinogradOutput, source: Value, place: Value, bias: Value, target: Value, row: Value,
+    old: Value, residual: _Map, parameters: list[Value],
+) -> None:  # fmt: skip
     side = spec.size + 2
     values = [[k.load(k.at(source, k.mul(place, i * side + j))) for j in range(side)] for i in range(side)]
-    return transformed(k, OUTPUT[spec.size], values)
-
-
-def _with_residual(
-    k: Kernel, results: list[list[Value]], residual: Value, place: Value, row: Value
-) -> list[list[Value]]:
-    """The results, with the residual's cells where there is one."""
-    with k.b.if_else(k.is_set(residual)) as (there, absent):
-        with there:
-            added = [
-                [k.b.fadd(v, k.load(k.at(place, k.add(k.mul(row, r), c * k.width)))) for c, v in enumerate(line)]
-                for r, line in enumerate(results)
-            ]
-            block = k.b.block
-        with absent:
-            other = k.b.block
-    found: list[list[Value]] = []
-    for new, old in zip(added, results, strict=True):
-        found.append([])
-        for a, b in zip(new, old, strict=True):
-            phi = k.b.phi(k.vector)
-            phi.add_incoming(a, block)
-            phi.add_incoming(b, other)
-            found[-1].append(phi)
-    return found
+    results = [[k.b.fadd(value, bias) for value in line] for line in transformed(k, OUTPUT[spec.size], values)]
+    cells = [(r, c) for r in range(spec.size) for c in range(spec.size)]
+    olds = [k.at(old, k.add(k.mul(residual.row, r), c * k.width)) for r, c in cells]
+    sums = k.with_residual([results[r][c] for r, c in cells], residual.start, olds)
+    for (r, c), value in zip(cells, sums, strict=True):
+        place = k.at(target, k.add(k.mul(row, r), c * k.width))
+        k.store(activated(k, spec.activation, value, parameters), place)

@@ -42,7 +42,7 @@ def convolve(op: Conv, conv: Node, out_node: Node, to: Lowering, residual: Place
     x = to.of(source, conv_halo(op, source.type, conv.type))
     out = to.make(out_node)
     top, _, left, _ = op.pads(source.type)
-    size = winograd.size_of(op, x, out, to.machine.registers)
+    size = winograd.size_of(op, x, out, to.machine, to.threads)
     if size is not None:
         winograd.convolve(
             to, conv.name, op, size, x, out, (-top, -left), to.constants[weight],
@@ -110,14 +110,17 @@ def sums(
 
 
 def tile(height: int, width: int, blocks: int, machine: Machine) -> tuple[int, int, int]:
-    """The tile that takes the fewest turns: rows, columns, vectors of channels."""
-    most = machine.registers - 4
+    """The tile that takes the fewest turns: rows, columns, vectors of channels.
+
+    Its sums, a vector of weights for each of its own, and a pixel stand in registers.
+    """
     best = (math.inf, (1, 1, 1))
     for vectors in (4, 3, 2, 1):
         if blocks % vectors:
             continue
-        for columns in range(1, min(width, most // vectors, 14) + 1):
-            for rows in range(1, min(height, most // vectors // columns, 4 if columns < 7 else 2) + 1):
+        most = (machine.registers - vectors - 1) // vectors
+        for columns in range(1, min(width, most, 14) + 1):
+            for rows in range(1, min(height, most // columns, 4 if columns < 7 else 2) + 1):
                 pixels = rows * columns
                 tiles = -(-height // rows) * -(-width // columns) * (blocks // vectors)
                 cost = tiles * (max(pixels * vectors, 8) + 0.25 * (pixels + vectors) + 0.5)

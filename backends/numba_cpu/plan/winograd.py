@@ -2,65 +2,114 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from cnnlang.backends.numba_cpu.kernels.winograd import KERNEL, Winograd
+from cnnlang.backends.numba_cpu.kernels.conv import Conv
+from cnnlang.backends.numba_cpu.kernels.winograd import KERNEL, Winograd, WinogradInput, WinogradOutput
+from cnnlang.backends.numba_cpu.machine import Machine
 from cnnlang.backends.numba_cpu.plan.lowering import Lowering, activation_of
 from cnnlang.backends.numba_cpu.plan.places import Buffer, Place
 from cnnlang.backends.numba_cpu.plan.stages import Argument, Array, At, floats, longs
-from cnnlang.ops.conv import Conv
+from cnnlang.ops.conv import Conv as ConvOp
 from cnnlang.ops.elementwise import Elementwise
 
-LARGE, MEDIUM = 600, 150  # output cells from which F(4x4) and F(2x2) are faster than a direct sum
-CACHE = 320_000  # floats of a thread's transforms that stay near
+NEAR = 100_000  # floats of a thread's transforms that stay near, with the weights beside them
+ALL = 1_500_000  # floats of the transforms of all pieces that may lie in memory between stages
+BANDWIDTH = 6  # bytes of weights that come while a vector is multiplied and added
+TRANSFORM = {2: 120, 4: 450}  # vectors that could be multiplied while a piece of a block is transformed
 
 
-def size_of(op: Conv, x: Place, out: Place, registers: int) -> int | None:
-    """m of F(m x m, 3 x 3), or None where a direct sum is better."""
+def size_of(op: ConvOp, x: Place, out: Place, machine: Machine, threads: int) -> int | None:
+    """m of F(m x m, 3 x 3), or None where a direct sum is better.
+
+    What is multiplied less stands against what is transformed, and against larger weights, which are read once.
+    """
     plain = op.kernel == (3, 3) and op.stride == (1, 1) == op.dilation and op.groups == 1
-    if not plain or x.lanes == 1 or x.channels < x.lanes or out.channels < out.lanes or registers < 32:
+    if not plain or x.lanes == 1 or x.channels < x.lanes or out.channels < out.lanes or machine.registers < 32:
         return None
-    cells = out.images * out.height * out.width
-    for size, least in ((4, LARGE), (2, MEDIUM)):
-        if cells >= least and min(out.height, out.width) >= size:
-            return size
-    return None
+    pairs, cells = x.blocks * x.lanes * out.blocks, out.images * out.height * out.width
+
+    def cost(vectors: float, weights: int) -> float:
+        return vectors / threads + 4 * out.lanes * weights / BANDWIDTH
+
+    costs: dict[int | None, float] = {None: cost(9 * pairs * cells, 9 * pairs)}
+    for size in (2, 4):
+        if min(out.height, out.width) >= size:
+            pieces, places = out.images * -(-out.height // size) * -(-out.width // size), (size + 2) ** 2
+            products = places * pairs * (-(-pieces // 4) * 4)
+            costs[size] = cost(products + TRANSFORM[size] * pieces * (x.blocks + out.blocks) / 2, places * pairs)
+    return min(costs, key=lambda size: costs[size])
 
 
 def convolve(
-    to: Lowering, name: str, op: Conv, size: int, x: Place, out: Place, corner: tuple[int, int], weight: Array,
+    to: Lowering, name: str, op: ConvOp, size: int, x: Place, out: Place, corner: tuple[int, int], weight: Array,
     bias: Array | None, activation: Elementwise | None, residual: Place | None,
 ) -> None:  # fmt: skip
-    """A stage; `corner` is the first cell of the first window, from the map's own first cell."""
-    lanes, side = to.lanes, size + 2
+    """Stages; `corner` is the first cell of the first window, from the map's own first cell."""
+    lanes, places = to.lanes, (size + 2) ** 2
     down, across = -(-out.height // size), -(-out.width // size)
     total = out.images * down * across
-    vectors = next(v for v in (4, 3, 2, 1) if out.blocks % v == 0)
-    most = to.machine.registers - 4
-    columns = min(7 if vectors == 4 else 9 if vectors == 3 else 14, most // vectors, total)
-    per_piece = side * side * (x.blocks + out.blocks) * lanes
-    pieces = max(1, min(total // columns, max(1, CACHE // (per_piece * columns)))) * columns
-    items = -(-total // pieces)
+    columns, vectors = tile(total, out.blocks, to.machine.registers)
     spec, parameters = activation_of(activation)
-    scratch = pieces * per_piece
-    residue: dict[str, Argument] = {
+    source: dict[str, Argument] = {
+        "x": At(x.buffer, x.offset + corner[0] * x.row + corner[1] * lanes),
+        "x_image": x.image, "x_plane": x.plane, "x_row": x.row,
+    }  # fmt: skip
+    target: dict[str, Argument] = {
+        "out": At(out.buffer, out.offset), "out_image": out.image, "out_plane": out.plane, "out_row": out.row,
         "residual": At(residual.buffer, residual.offset) if residual else None,
-        "res_image": residual.image if residual else 0,
-        "res_plane": residual.plane if residual else 0,
+        "res_image": residual.image if residual else 0, "res_plane": residual.plane if residual else 0,
         "res_row": residual.row if residual else 0,
-    }
+        "bias": to.per_channel(np.zeros(out.channels) if bias is None else bias), **parameters,
+    }  # fmt: skip
+    grid: dict[str, Argument] = {"down": down, "across": across, "height": out.height, "width": out.width}
+    weights = floats(packed(weight, size, x, out, vectors))
+    macs = out.images * out.height * out.width * weight.size
+    per_piece = places * (x.blocks + out.blocks) * lanes
+    if total * per_piece <= ALL:  # so that weights are read once
+        run, groups = total * lanes, out.blocks // vectors
+        v, m = Buffer(places * x.blocks * run), Buffer(places * out.blocks * run)
+        to.stage(
+            name, WinogradInput(size), x.images * x.blocks * down, out=At(v, 0), images=x.images,
+            in_place=x.blocks * run, **source, **grid,
+        )  # fmt: skip
+        table = np.arange(places)[:, None, None] * x.blocks * run + np.arange(x.blocks) * run
+        to.stage(
+            name, Conv(1, columns, vectors, lanes, min(4, lanes), "clamp"), places * groups, macs,
+            x=At(v, 0), w=weights, bias=floats(np.zeros(places * out.blocks * lanes)), out=At(m, 0), residual=None,
+            table=longs(np.broadcast_to(table, (places, groups, x.blocks))), entries=x.blocks, lanes=lanes,
+            table_step=x.blocks, w_group=x.blocks * lanes * vectors * lanes, groups=places * groups, tiles_y=1,
+            tiles_x=-(-total // columns), height=1, width=total, x_image=0, x_row=0, x_step=0, out_image=0,
+            out_plane=run, out_row=0, out_step=lanes, res_image=0, res_plane=0, res_row=0, low=-math.inf, high=math.inf,
+        )  # fmt: skip
+        to.stage(
+            name, WinogradOutput(size, spec), out.images * out.blocks * down, x=At(m, 0), images=out.images,
+            out_place=out.blocks * run, **target, **grid,
+        )  # fmt: skip
+        return
+    items = -(-total // max(columns, NEAR // per_piece))
+    items += -items % to.threads
+    pieces = max(columns, -(-total // items))
     to.stage(
-        name, Winograd(size, pieces, columns, vectors, spec), items,
-        out.images * out.height * out.width * weight.size,
-        x=At(x.buffer, x.offset + corner[0] * x.row + corner[1] * lanes),
-        w=floats(packed(weight, size, x, out, vectors)),
-        bias=to.per_channel(np.zeros(out.channels) if bias is None else bias), out=At(out.buffer, out.offset),
-        scratch=At(Buffer(scratch * to.threads), 0), scratch_size=scratch,
+        name, Winograd(size, columns, vectors, spec), -(-total // pieces), macs, w=weights,
+        scratch=At(Buffer(pieces * per_piece * to.threads), 0), scratch_size=pieces * per_piece,
         table=longs(np.arange(x.blocks) * pieces * lanes), in_blocks=x.blocks, out_blocks=out.blocks,
-        total=total, down=down, across=across, height=out.height, width=out.width,
-        x_image=x.image, x_plane=x.plane, x_row=x.row,
-        out_image=out.image, out_plane=out.plane, out_row=out.row, **residue, **parameters,
+        pieces=pieces, total=total, **source, **target, **grid,
     )  # fmt: skip
+
+
+def tile(pieces: int, blocks: int, registers: int) -> tuple[int, int]:
+    """The tile of the products that takes the fewest turns: pieces, vectors of output channels."""
+    best = (math.inf, (1, 1))
+    for vectors in (4, 3, 2, 1):
+        if blocks % vectors:
+            continue
+        for columns in range(1, min(pieces, (registers - vectors - 1) // vectors, 14) + 1):
+            cost = -(-pieces // columns) * (blocks // vectors) * (max(columns * vectors, 8) + 1)
+            best = min(best, (cost, (columns, vectors)))
+    return best[1]
 
 
 def packed(weight: Array, size: int, x: Place, out: Place, vectors: int) -> Array:
