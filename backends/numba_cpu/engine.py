@@ -8,16 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
-import numpy as np
-
 from cnnlang.backends.numba_cpu.code import Code
 from cnnlang.backends.numba_cpu.machine import host
+from cnnlang.backends.numba_cpu.packing import Packer
 from cnnlang.backends.numba_cpu.plan.stages import Array
 from cnnlang.backends.numba_cpu.program import Program
 from cnnlang.dims import Dim
 from cnnlang.interpret import bind_sizes
 from cnnlang.ir import Graph, Node, bind_type
-from cnnlang.ops.base import Weight
 from cnnlang.passes import optimize
 
 KEPT = 8  # plans, of the shapes that were asked for last
@@ -45,7 +43,7 @@ class Engine:
 
     def __init__(self, graph: Graph, weights: Mapping[str, Array], threads: int = 1, width: int | None = None) -> None:
         self._graph = optimize(graph)
-        self._constants = _constants(self._graph, weights)
+        self._packer = Packer(weights)
         self._threads = threads
         self.code = _code(width)
         self._programs: OrderedDict[tuple[tuple[int, ...], ...], Program] = OrderedDict()
@@ -68,46 +66,25 @@ class Engine:
         with self._lock:
             found = self._programs.get(shapes)
             if found is None:
-                graph, constants = self._bound(bind_sizes(self._graph, list(shapes)))
-                found = Program(graph, constants, self.code, self._threads)
+                graph = self._bound(bind_sizes(self._graph, list(shapes)))
+                found = Program(graph, self._packer, self.code, self._threads)
                 self._programs[shapes] = found
                 if len(self._programs) > KEPT:
                     self._programs.popitem(last=False)
             self._programs.move_to_end(shapes)
             return found
 
-    def _bound(self, sizes: Mapping[str, int]) -> tuple[Graph, dict[Node, Array]]:
-        """The graph with its symbolic sizes known, and its constants."""
+    def _bound(self, sizes: Mapping[str, int]) -> Graph:
+        """The graph with its symbolic sizes known."""
         values: dict[str, Dim] = dict(sizes)
         new: dict[Node, Node] = {}
         for node in self._graph.nodes:
             inputs = tuple(new[n] for n in node.inputs)
             new[node] = replace(node, inputs=inputs, type=bind_type(node.type, values))
         old = self._graph
-        graph = Graph(
+        return Graph(
             old.name,
             tuple(map(new.__getitem__, old.inputs)),
             tuple(map(new.__getitem__, old.outputs)),
             old.output_names,
         )
-        return graph, {new[node]: array for node, array in self._constants.items()}
-
-
-def _constants(graph: Graph, weights: Mapping[str, Array]) -> dict[Node, Array]:
-    """What each weight of an optimised graph holds, in float32: as given, fixed in the file, or computed of others."""
-    wide: dict[Node, Array] = {}  # what others are computed of, in float64
-    found: dict[Node, Array] = {}
-    read = {n for node in graph.nodes if node.op.is_weight for n in node.inputs}
-    used = {n for node in graph.nodes if not node.op.is_weight for n in node.inputs}
-    for node in graph.nodes:
-        if not node.op.is_weight:
-            continue
-        if isinstance(node.op, Weight):
-            value = weights[node.op.path]
-        else:
-            value = node.op.reference(*(wide[n] for n in node.inputs))
-        if node in read:
-            wide[node] = value.astype(np.float64)
-        if node in used:
-            found[node] = value.astype(np.float32, copy=False)
-    return found

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from cnnlang.backends.numba_cpu.code import RUN, Code
 from cnnlang.backends.numba_cpu.driver import WORDS
+from cnnlang.backends.numba_cpu.packing import Packed, Packer
 from cnnlang.backends.numba_cpu.plan import plan
 from cnnlang.backends.numba_cpu.plan.memory import LINE, assign, meetings
 from cnnlang.backends.numba_cpu.plan.stages import Array, At, Outside, Table
 from cnnlang.backends.numba_cpu.workers import run_together
-from cnnlang.ir import Graph, Node
+from cnnlang.ir import Graph
 from cnnlang.system import need_memory
 
 SMALL = 4_000_000  # multiply-accumulates for a thread: fewer are done sooner than threads are woken
@@ -26,8 +27,8 @@ class Program:
     ----------
     graph
         Optimised, with sizes bound.
-    constants
-        The value of each weight-like node, float32.
+    packer
+        Its constants, and its packed weights.
     code
         The kernels of the machine.
     threads
@@ -39,10 +40,10 @@ class Program:
         There is not enough memory.
     """
 
-    def __init__(self, graph: Graph, constants: Mapping[Node, Array], code: Code, threads: int) -> None:
+    def __init__(self, graph: Graph, packer: Packer, code: Code, threads: int) -> None:
         macs = sum(int(str(node.macs)) for node in graph.nodes)
         self.threads = max(1, min(threads, macs // SMALL))
-        self.stages = plan(graph, code.machine, constants, threads)
+        self.stages = plan(graph, code.machine, packer.constants, threads)
         floats = assign(self.stages) + 2 * LINE
         need_memory(4 * floats, f"{graph.name} with inputs {', '.join(str(node.type) for node in graph.inputs)}")
         self._arena = np.zeros(floats, np.float32)
@@ -51,6 +52,9 @@ class Program:
         self._words: list[Array] = []  # what the table points to
         self.counter = np.zeros(LINE, np.int64)
         self._lock = threading.Lock()
+        wanted = [a for stage in self.stages for a in stage.args.values() if isinstance(a, Packed)]
+        packed = dict(zip(wanted, packer.arrays(wanted), strict=True))
+        self._packed = list(packed.values())  # what the table points to
         kernels = code.load([RUN, *(stage.spec for stage in self.stages)])
         self._table = np.zeros((len(self.stages) + 1, WORDS), np.int64)
         base = self._arena.ctypes.data
@@ -64,6 +68,8 @@ class Program:
                         words[k] = base + 4 * (buffer.offset + offset)
                     case Table(array=array):
                         words[k] = array.ctypes.data
+                    case Packed() as weights:
+                        words[k] = packed[weights].ctypes.data
                     case Outside() as outside:
                         self._outside.append((outside, words[k : k + 1]))
                     case float(number):

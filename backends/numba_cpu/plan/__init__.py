@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from cnnlang.backends.numba_cpu.constants import Constants
 from cnnlang.backends.numba_cpu.machine import Machine
 from cnnlang.backends.numba_cpu.plan import cells, channels, conv, moves, pool  # noqa: F401  # they register rules
 from cnnlang.backends.numba_cpu.plan.lowering import Lowering
-from cnnlang.backends.numba_cpu.plan.stages import Array, Stage
-from cnnlang.ir import Graph, Node
+from cnnlang.backends.numba_cpu.plan.stages import Stage
+from cnnlang.ir import Graph
 
 
-def plan(graph: Graph, machine: Machine, constants: Mapping[Node, Array], threads: int) -> list[Stage]:
+def plan(graph: Graph, machine: Machine, constants: Constants, threads: int) -> list[Stage]:
     """The stages of an optimised graph whose sizes are known.
 
     Parameters

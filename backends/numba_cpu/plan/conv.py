@@ -10,10 +10,12 @@ import numpy as np
 from cnnlang.backends.numba_cpu.kernels.conv import Conv as ConvKernel
 from cnnlang.backends.numba_cpu.kernels.window import Depthwise as DepthwiseKernel
 from cnnlang.backends.numba_cpu.machine import Machine
+from cnnlang.backends.numba_cpu.packing import Packed
 from cnnlang.backends.numba_cpu.plan import winograd
 from cnnlang.backends.numba_cpu.plan.lowering import Lowering, activation_behind, activation_of, halo_of, lower, number
+from cnnlang.backends.numba_cpu.plan.packed import PerLane, Shape, direct, shape_of
 from cnnlang.backends.numba_cpu.plan.places import Halo, Place
-from cnnlang.backends.numba_cpu.plan.stages import Array, At, floats, longs
+from cnnlang.backends.numba_cpu.plan.stages import Array, At, longs
 from cnnlang.ir import Node, TensorType
 from cnnlang.ops.conv import Conv, Convolution, Deconv, Depthwise
 from cnnlang.ops.dense import Dense
@@ -45,7 +47,7 @@ def convolve(op: Conv, conv: Node, out_node: Node, to: Lowering, residual: Place
     size = winograd.size_of(op, x, out, to.machine, to.threads)
     if size is not None:
         winograd.convolve(
-            to, conv.name, op, size, x, out, (-top, -left), to.constants[weight],
+            to, conv.name, op, size, x, out, (-top, -left), weight,
             to.constants[bias[0]] if bias else None, activation_behind(out_node.op), residual,
         )  # fmt: skip
         return
@@ -55,20 +57,21 @@ def convolve(op: Conv, conv: Node, out_node: Node, to: Lowering, residual: Place
         for kx in range(op.kernel[1])
     ]
     sums(
-        to, conv.name, x, out, to.constants[weight], to.constants[bias[0]] if bias else None, op.groups, taps,
+        to, conv.name, x, out, weight, shape_of(weight), to.constants[bias[0]] if bias else None, op.groups, taps,
         op.stride, activation_behind(out_node.op), residual,
     )  # fmt: skip
 
 
 def sums(
-    to: Lowering, name: str, x: Place, out: Place, weight: Array, bias: Array | None, groups: int,
+    to: Lowering, name: str, x: Place, out: Place, weight: Node, shape: Shape, bias: Array | None, groups: int,
     taps: Sequence[tuple[int, int, int, int]], stride: tuple[int, int], activation: Elementwise | None,
     residual: Place | None = None, *, at: int = 0, size: tuple[int, int] | None = None,
-    spread: tuple[int, int] = (1, 1),
+    spread: tuple[int, int] = (1, 1), transposed: bool = False,
 ) -> None:  # fmt: skip
     """Weighted sums over taps: (row and column of the kernel, row and column of the cell, from the output's own).
 
-    `weight` is [outputs, inputs/groups, rows, columns]. The results are cells `at`, `at + spread`, ... of `out`.
+    The weight's `shape` is [outputs, inputs/groups, rows, columns]; one that is `transposed`, a deconvolution's, begins
+    with its inputs. The results are cells `at`, `at + spread`, ... of `out`.
     """
     lanes, planar = to.lanes, x.lanes == 1
     height, width = size or (out.height, out.width)
@@ -88,20 +91,21 @@ def sums(
     rows, columns, vectors = tile(height, width, out.blocks, to.machine)
     step = 0 if is_row else stride[1] * (1 if planar else lanes)
     unroll = 1 if planar else min(4, lanes)
-    packed, table, per_group, lanes_of = packed_weights(weight, groups, taps, x, vectors, lanes, unroll)
+    layout = direct(shape, groups, taps, x, vectors, lanes, unroll, transposed=transposed)
+    table = layout.table(x, [tap[2] * x.row + tap[3] * x.lanes for tap in taps])
     kernel = ConvKernel(rows, columns, vectors, step, unroll, spec)
     tiles_y, tiles_x = -(-height // rows), -(-width // columns)
     count = out.blocks // vectors
     to.stage(
         name, kernel, images * count * tiles_y,
-        images * height * width * weight.shape[0] * weight.shape[1] * len(taps),
-        x=At(x.buffer, x.offset), w=floats(packed),
+        images * height * width * shape[0] * shape[1] * len(taps),
+        x=At(x.buffer, x.offset), w=Packed(weight, layout),
         bias=to.per_channel(np.zeros(out.channels) if bias is None else bias),
         out=At(out.buffer, out.offset + at),
         residual=At(residual.buffer, residual.offset) if residual else None, table=longs(table.reshape(-1)),
-        entries=table.shape[1], lanes=lanes_of, table_step=table.shape[1] if per_group else 0,
-        w_group=packed[0].size, groups=count, tiles_y=tiles_y, tiles_x=tiles_x, height=height, width=width,
-        x_image=x.image, x_row=x.row * stride[0], x_step=x_step,
+        entries=table.shape[1], lanes=layout.used, table_step=0 if layout.is_alike else table.shape[1],
+        w_group=math.prod(layout.packed[1:]), groups=count, tiles_y=tiles_y, tiles_x=tiles_x, height=height,
+        width=width, x_image=x.image, x_row=x.row * stride[0], x_step=x_step,
         out_image=out.image, out_plane=out.plane, out_row=out.row * spread[0],
         out_step=out.image if is_row else lanes * spread[1],
         res_image=residual.image if residual else 0, res_plane=residual.plane if residual else 0,
@@ -128,60 +132,10 @@ def tile(height: int, width: int, blocks: int, machine: Machine) -> tuple[int, i
     return best[1]
 
 
-def packed_weights(
-    weight: Array,
-    groups: int,
-    taps: Sequence[tuple[int, int, int, int]],
-    x: Place,
-    vectors: int,
-    lanes: int,
-    unroll: int,
-) -> tuple[Array, Array, bool, int]:
-    """Weights as the kernel reads them, [output tile, entry, lane, output]; the offsets of the entries, for each output
-    tile or for all; whether they differ; and how many lanes of an entry are read."""
-    outputs, inputs = weight.shape[:2]
-    wide, count = vectors * lanes, len(taps)
-    tiles = -(-outputs // wide)
-    cells = np.array([t[2] * x.row + t[3] * x.lanes for t in taps], dtype=np.int64)
-
-    def of_taps(part: Array) -> Array:
-        """[outputs, inputs, taps]."""
-        whole = [t[:2] for t in taps] == list(np.ndindex(*weight.shape[2:]))
-        return part.reshape(len(part), inputs, -1) if whole else part[:, :, [t[0] for t in taps], [t[1] for t in taps]]
-
-    if x.lanes == 1:  # planar: an entry is a channel
-        full = np.zeros((tiles * wide, inputs * count), np.float32)
-        full[:outputs] = of_taps(weight).reshape(outputs, -1)
-        packed = full.reshape(tiles, wide, -1, 1).transpose(0, 2, 3, 1)
-        table = (np.arange(inputs)[:, None] * x.plane + cells).reshape(1, -1)
-        return packed, table, False, 1
-    blocks, per_group = -(-x.channels // lanes), outputs // groups
-    ranges = []  # of blocks of inputs, for each tile of outputs
-    for t in range(tiles):
-        first_group, last_group = t * wide // per_group, (min((t + 1) * wide, outputs) - 1) // per_group
-        ranges.append((first_group * inputs // lanes, -(-(last_group + 1) * inputs // lanes)))
-    most = max(last - first for first, last in ranges)
-    starts = [min(first, blocks - most) for first, _ in ranges]
-    used = lanes if most > 1 else min(lanes, -(-min(x.channels, lanes) // unroll) * unroll)
-    packed = np.zeros((tiles, most, count, used, wide), np.float32)
-    for t, start in enumerate(starts if count else ()):
-        part = of_taps(weight[t * wide : (t + 1) * wide])
-        full = np.zeros((len(part), most * lanes, count), np.float32)
-        for o, kernel in enumerate(part if groups > 1 else ()):
-            first = (t * wide + o) // per_group * inputs - start * lanes
-            full[o, first : first + inputs] = kernel
-        if groups == 1:
-            full[:, :inputs] = part
-        packed[t, ..., : len(part)] = full.reshape(-1, most, lanes, count).transpose(1, 3, 2, 0)[:, :, :used]
-    table = np.array([[(s + b) * x.plane + c for b in range(most) for c in cells] for s in starts], dtype=np.int64)
-    same = len(set(starts)) == 1
-    return packed.reshape(tiles, most * count, used, wide), table[:1] if same else table, not same, used
-
-
 @lower.register
 def _(op: Depthwise, node: Node, to: Lowering) -> None:
     source, weight, *bias = node.inputs
-    values, channels = to.constants[weight], source.type.channels
+    channels = source.type.channels
     if op.multiplier != 1:
         as_conv = Conv.make(
             {"channels": channels * op.multiplier, "kernel": op.kernel, "stride": op.stride, "pad": op.pad,
@@ -198,8 +152,6 @@ def _(op: Depthwise, node: Node, to: Lowering) -> None:
         for ky in range(op.kernel[0])
         for kx in range(op.kernel[1])
     ]
-    full = np.zeros((x.blocks * lanes, len(taps)), np.float32)
-    full[:channels] = values.reshape(channels, -1)
     spec, parameters = activation_of(activation_behind(node.op))
     columns = min(out.width, 14 if to.machine.registers >= 32 else 6)
     while -(-out.width // columns) * columns - out.width > out.width // 4 and columns > 4:
@@ -207,7 +159,7 @@ def _(op: Depthwise, node: Node, to: Lowering) -> None:
     to.stage(
         node.name, DepthwiseKernel(columns, op.stride[1] * lanes, spec), out.images * out.blocks * out.height,
         out.images * channels * out.height * out.width * len(taps),
-        x=At(x.buffer, x.offset), w=floats(full.reshape(x.blocks, lanes, -1).transpose(0, 2, 1)),
+        x=At(x.buffer, x.offset), w=Packed(weight, PerLane(x.blocks, len(taps), lanes)),
         bias=to.per_channel(to.constants[bias[0]] if bias else np.zeros(channels)), out=At(out.buffer, out.offset),
         table=longs(taps), taps=len(taps), blocks=out.blocks, height=out.height, width=out.width,
         tiles=-(-out.width // columns), x_image=x.image, x_plane=x.plane, x_row=x.row * op.stride[0],
@@ -252,18 +204,17 @@ def _(op: Deconv, node: Node, to: Lowering) -> None:
     source, weight, *bias = node.inputs
     x = to.of(source, deconv_halo(op, source.type, node.type))
     out = to.make(node)
-    values = to.constants[weight]  # [inputs, outputs/groups, rows, columns]
-    inputs, per_group, *kernel = values.shape
-    by_group = values.reshape(op.groups, inputs // op.groups, per_group, *kernel)
-    values = by_group.transpose(0, 2, 1, 3, 4).reshape(op.groups * per_group, inputs // op.groups, *kernel)
+    inputs, per_group, *kernel = shape_of(weight)
+    shape = (op.groups * per_group, inputs // op.groups, kernel[0], kernel[1])
     for py, (rows, height) in enumerate(phases(op, source.type, node.type, 0)):
         for px, (columns, width) in enumerate(phases(op, source.type, node.type, 1)):
             if not height or not width:
                 continue
             taps = [(ky, kx, oy, ox) for ky, oy in rows for kx, ox in columns]
             sums(
-                to, node.name, x, out, values, to.constants[bias[0]] if bias else None, op.groups, taps, (1, 1),
+                to, node.name, x, out, weight, shape, to.constants[bias[0]] if bias else None, op.groups, taps, (1, 1),
                 activation_behind(node.op), at=py * out.row + px * to.lanes, size=(height, width), spread=op.stride,
+                transposed=True,
             )  # fmt: skip
 
 
@@ -272,8 +223,8 @@ def _(op: Dense, node: Node, to: Lowering) -> None:
     source, weight, *bias = node.inputs
     x = to.of(source)
     cells = [(y, c, y, c) for y in range(x.height) for c in range(x.width)]  # more than one behind a flatten
-    values = to.constants[weight].reshape(op.units, x.channels, x.height, x.width)
+    shape = (op.units, x.channels, x.height, x.width)
     sums(
-        to, node.name, x, to.make(node), values, to.constants[bias[0]] if bias else None, 1, cells, (1, 1),
+        to, node.name, x, to.make(node), weight, shape, to.constants[bias[0]] if bias else None, 1, cells, (1, 1),
         activation_behind(node.op),
     )  # fmt: skip

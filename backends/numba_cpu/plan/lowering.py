@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnlang.backends.numba_cpu.constants import Constants
 from cnnlang.backends.numba_cpu.kernels.move import Fill, Move
 from cnnlang.backends.numba_cpu.kernels.pointwise import Pointwise
 from cnnlang.backends.numba_cpu.kernels.window import Pool
@@ -67,7 +68,7 @@ class Lowering:
 
     graph: Graph
     machine: Machine
-    constants: Mapping[Node, Array]
+    constants: Constants
     threads: int = 1
     stages: list[Stage] = field(default_factory=list)
     places: dict[Node, Place] = field(default_factory=dict)

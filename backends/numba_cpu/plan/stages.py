@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnlang.backends.numba_cpu.packing import Packed
 from cnnlang.backends.numba_cpu.plan.places import Buffer
 
 Array: TypeAlias = NDArray[Any]
@@ -37,7 +38,7 @@ class Outside:
     index: int
 
 
-Argument: TypeAlias = int | float | At | Table | Outside | None
+Argument: TypeAlias = int | float | At | Table | Packed | Outside | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +68,8 @@ class Stage:
     def bytes(self) -> int:
         """Of the buffers and tables that it reads and writes."""
         buffers = {a.buffer: 4 * a.buffer.size for a in self.args.values() if isinstance(a, At)}
-        return sum(buffers.values()) + sum(a.array.nbytes for a in self.args.values() if isinstance(a, Table))
+        tables = sum(a.array.nbytes for a in self.args.values() if isinstance(a, Table))
+        return sum(buffers.values()) + tables + sum(a.nbytes for a in self.args.values() if isinstance(a, Packed))
 
 
 def longs(values: Sequence[int] | Array) -> Table:

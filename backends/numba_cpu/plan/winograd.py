@@ -7,11 +7,14 @@ import math
 import numpy as np
 
 from cnnlang.backends.numba_cpu.kernels.conv import Conv
-from cnnlang.backends.numba_cpu.kernels.winograd import KERNEL, Winograd, WinogradInput, WinogradOutput
+from cnnlang.backends.numba_cpu.kernels.winograd import Winograd, WinogradInput, WinogradOutput
 from cnnlang.backends.numba_cpu.machine import Machine
+from cnnlang.backends.numba_cpu.packing import Packed
 from cnnlang.backends.numba_cpu.plan.lowering import Lowering, activation_of
+from cnnlang.backends.numba_cpu.plan.packed import Transformed, shape_of
 from cnnlang.backends.numba_cpu.plan.places import Buffer, Place
 from cnnlang.backends.numba_cpu.plan.stages import Argument, Array, At, floats, longs
+from cnnlang.ir import Node
 from cnnlang.ops.conv import Conv as ConvOp
 from cnnlang.ops.elementwise import Elementwise
 
@@ -44,7 +47,7 @@ def size_of(op: ConvOp, x: Place, out: Place, machine: Machine, threads: int) ->
 
 
 def convolve(
-    to: Lowering, name: str, op: ConvOp, size: int, x: Place, out: Place, corner: tuple[int, int], weight: Array,
+    to: Lowering, name: str, op: ConvOp, size: int, x: Place, out: Place, corner: tuple[int, int], weight: Node,
     bias: Array | None, activation: Elementwise | None, residual: Place | None,
 ) -> None:  # fmt: skip
     """Stages; `corner` is the first cell of the first window, from the map's own first cell."""
@@ -65,8 +68,8 @@ def convolve(
         "bias": to.per_channel(np.zeros(out.channels) if bias is None else bias), **parameters,
     }  # fmt: skip
     grid: dict[str, Argument] = {"down": down, "across": across, "height": out.height, "width": out.width}
-    weights = floats(packed(weight, size, x, out, vectors))
-    macs = out.images * out.height * out.width * weight.size
+    weights = Packed(weight, Transformed(size, out.blocks // vectors, x.blocks * lanes, vectors * lanes))
+    macs = out.images * out.height * out.width * math.prod(shape_of(weight))
     per_piece = places * (x.blocks + out.blocks) * lanes
     if total * per_piece <= ALL:  # so that weights are read once
         run, groups = total * lanes, out.blocks // vectors
@@ -110,17 +113,3 @@ def tile(pieces: int, blocks: int, registers: int) -> tuple[int, int]:
             cost = -(-pieces // columns) * (blocks // vectors) * (max(columns * vectors, 8) + 1)
             best = min(best, (cost, (columns, vectors)))
     return best[1]
-
-
-def packed(weight: Array, size: int, x: Place, out: Place, vectors: int) -> Array:
-    """G g G^T as [place, group of outputs, input, output]."""
-    g = np.array(KERNEL[size])
-    inputs = weight.shape[1]
-    lanes, wide = x.lanes, vectors * x.lanes
-    both = np.kron(g, g)  # of all nine cells at once: one product of matrices
-    full = np.zeros((len(both), out.blocks // vectors, x.blocks * lanes, wide), np.float32)
-    for group in range(full.shape[1]):
-        part = weight[group * wide : (group + 1) * wide]
-        made = both @ part.reshape(-1, 9).T.astype(np.float64)
-        full[:, group, :inputs, : len(part)] = made.reshape(len(both), len(part), inputs).transpose(0, 2, 1)
-    return full

@@ -1,0 +1,122 @@
+"""Weights as kernels read them: made on several processors, shared by the plans of a net, kept on disk."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+import cnnlang
+from cnnlang.backends.numba_cpu import store
+from cnnlang.backends.numba_cpu.constants import Array, Constants, described
+from cnnlang.ir import Node
+from cnnlang.system import cache_folder, processors
+
+LEAST = 1_000_000  # bytes that are worth a file: fewer are made as soon as read
+
+
+class Layout(Protocol):
+    """How the weights of one stage are packed; its `repr` tells all that decides about the numbers."""
+
+    @property
+    def packed(self) -> tuple[int, ...]:
+        """The shape of the result."""
+
+    def __call__(self, weight: Array, /) -> Array:
+        """The packed weights, float32."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packed:
+    """An argument of a stage: a weight in a layout."""
+
+    weight: Node
+    layout: Layout
+
+    @property
+    def nbytes(self) -> int:
+        return 4 * int(np.prod(self.layout.packed, dtype=np.int64))
+
+    @property
+    def key(self) -> str:
+        """What the numbers depend on besides the weights."""
+        return f"{self.layout!r} of {described(self.weight)}"
+
+
+class Packer:
+    """The packed weights of one net.
+
+    Parameters
+    ----------
+    weights
+        An array for each of its weights, by path. Where they have an `identity` (a function that answers a text that
+        no other weights have, or None), what is made of them is kept on disk.
+    """
+
+    def __init__(self, weights: Mapping[str, Array]) -> None:
+        self.constants = Constants(weights)
+        self._identity: Callable[[], str | None] = getattr(weights, "identity", lambda: None)
+        self._made: WeakValueDictionary[str, Array] = WeakValueDictionary()
+        self._lock = threading.Lock()
+
+    def arrays(self, wanted: Sequence[Packed]) -> list[Array]:
+        """An array for each, for as long as somebody keeps it; equal ones are one."""
+        with self._lock:
+            by_key = {one.key: one for one in wanted}
+            found = {key: array for key in by_key if (array := self._made.get(key)) is not None}
+            missing = {key: one for key, one in by_key.items() if key not in found}
+            if missing:
+                found |= self._kept_or_made(missing)
+                self._made.update(found)
+            return [found[one.key] for one in wanted]
+
+    def _kept_or_made(self, missing: Mapping[str, Packed]) -> dict[str, Array]:
+        keys = sorted(missing)
+        path = self._path(missing) if sum(one.nbytes for one in missing.values()) >= LEAST else None
+        kept = store.load(path, [missing[key].layout.packed for key in keys]) if path else None
+        if kept is None:
+            kept = self._made_now([missing[key] for key in keys])
+            if path:
+                store.save(path, kept)
+        return dict(zip(keys, kept, strict=True))
+
+    def _path(self, missing: Mapping[str, Packed]) -> Path | None:
+        """Where they are kept; None where nothing tells these weights from others."""
+        identity = self._identity()
+        if identity is None:
+            return None
+        whole = sha256("\n".join([_version(), identity, *sorted(missing)]).encode())
+        return cache_folder() / f"{whole.hexdigest()[:40]}.packed"
+
+    def _made_now(self, wanted: Sequence[Packed]) -> list[Array]:
+        """On as many threads as there are processors: NumPy copies without the interpreter's lock."""
+
+        def make(one: Packed) -> Array:
+            array = np.ascontiguousarray(one.layout(self.constants[one.weight]), np.float32)
+            assert array.shape == one.layout.packed
+            return array
+
+        order = sorted(range(len(wanted)), key=lambda i: -wanted[i].nbytes)  # the largest first: all end together
+        with ThreadPoolExecutor(processors()) as pool:
+            made = dict(zip(order, pool.map(lambda i: make(wanted[i]), order), strict=True))
+        return [made[i] for i in range(len(wanted))]
+
+
+@cache
+def _version() -> str:
+    """What packed weights depend on besides the net, its weights and their layout: how they are read and computed."""
+    home = Path(cnnlang.__file__).parent
+    found = sha256(f"{np.__version__} {sys.byteorder}".encode())
+    for folder in ("backends/numba_cpu", "passes", "ops", "weight_files"):
+        for path in sorted((home / folder).rglob("*.py")):
+            found.update(path.read_bytes())
+    return found.hexdigest()
