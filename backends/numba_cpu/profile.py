@@ -1,7 +1,8 @@
-"""How long each stage of a net takes, and what the processor could do in that time."""
+"""How long each layer of a net takes, and what the processor could do in that time."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +11,23 @@ import numpy as np
 
 from cnnlang.backends.numba_cpu.code import RUN, Code
 from cnnlang.backends.numba_cpu.driver import WORDS
+from cnnlang.backends.numba_cpu.kernels.clock import Clock
 from cnnlang.backends.numba_cpu.kernels.conv import Conv
+from cnnlang.backends.numba_cpu.kernels.move import Fill
 from cnnlang.backends.numba_cpu.kernels.peak import SUMS, Peak
-from cnnlang.backends.numba_cpu.kernels.winograd import Winograd
-from cnnlang.backends.numba_cpu.plan.stages import Array
+from cnnlang.backends.numba_cpu.kernels.winograd import Winograd, WinogradInput, WinogradOutput
+from cnnlang.backends.numba_cpu.plan.places import Buffer
+from cnnlang.backends.numba_cpu.plan.stages import Array, At, Stage, Table
 from cnnlang.backends.numba_cpu.program import Program
 from cnnlang.backends.numba_cpu.workers import run_together
+
+# processors other than x86 do not let everybody read the counter of cycles
+COUNTERS, STEADY = {"x86_64": "llvm.readcyclecounter"}, "llvm.readsteadycounter"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One stage.
+    """One layer.
 
     Attributes
     ----------
@@ -29,7 +36,7 @@ class Row:
     seconds
         The least of the rounds.
     macs, bytes
-        Multiply-accumulates that it stands for; what it reads and writes.
+        Multiply-accumulates that it stands for, and the memory that it reads and writes.
     """
 
     name: str
@@ -46,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A net's stages, and the whole.
+    """A net's layers, and the whole.
 
     Attributes
     ----------
@@ -66,28 +73,93 @@ class Profile:
     arena: int
     threads: int
 
+    @property
+    def gflops(self) -> float:
+        """Of the whole."""
+        return 2e-9 * sum(row.macs for row in self.rows) / self.seconds
+
 
 def profile(program: Program, inputs: Sequence[Array], code: Code, rounds: int = 10) -> Profile:
-    """Time each stage of a program on its threads, and the whole."""
+    """Time each stage of a program on its threads, where it stands among the others, and whole calls."""
     outputs = program(inputs)  # from here on the table points to these arrays
-    table, counter, run = program.point_to(inputs, outputs), program.counter, code.load([RUN])[RUN].address
-    best = np.full(len(program.stages), np.inf)
-    whole = np.inf
-    for _ in range(rounds):
+    table = program.point_to(inputs, outputs)
+    clock = Clock(COUNTERS.get(code.machine.triple.partition("-")[0], STEADY))
+    kernels = code.load([RUN, clock])
+    run, counter = kernels[RUN].address, program.counter
+
+    def call(rows: Array, threads: int = program.threads) -> float:
         counter[0] = 0
         start = time.perf_counter()
-        run_together(run, table.ctypes.data, len(table), counter.ctypes.data, program.threads)
-        whole = min(whole, time.perf_counter() - start)
-        for i in range(len(program.stages)):
-            counter[0] = 0
-            start = time.perf_counter()
-            run_together(run, table[i:].ctypes.data, 1, counter.ctypes.data, program.threads)
-            best[i] = min(best[i], time.perf_counter() - start)
-    rows = tuple(
-        Row(stage.name, title(stage.spec), float(seconds), stage.macs, stage.bytes)
-        for stage, seconds in zip(program.stages, best, strict=True)
+        run_together(run, rows.ctypes.data, len(rows), counter.ctypes.data, threads)
+        return time.perf_counter() - start
+
+    count = len(program.stages)
+    ticks = np.zeros(count + 1, np.int64)
+    words = ticks.ctypes.data + ticks.itemsize * np.arange(count + 1)
+    clocks = np.zeros((count + 1, WORDS), np.int64)
+    clocks[:] = kernels[clock].address, 0, 1, 1  # one item, when all are ready with what stands before
+    clocks[:, 1] = words.ctypes.data + words.itemsize * np.arange(count + 1)
+    timed = np.zeros((2 * count + 2, WORDS), np.int64)
+    timed[0:-1:2], timed[1:-1:2], timed[-1] = clocks, table[:count], table[count]
+
+    call(clocks[:1], 1)
+    since, began = ticks[0], time.perf_counter()
+    best, whole = np.full(count, np.inf), np.inf
+    for _ in range(rounds):
+        whole = min(whole, call(table))
+        call(timed)
+        best = np.minimum(best, np.diff(ticks))
+    call(clocks[:1], 1)
+    seconds = best * (time.perf_counter() - began) / (ticks[0] - since)
+    return Profile(
+        layers(program.stages, seconds), float(whole), peak(code, program.threads), program.memory, program.threads
     )
-    return Profile(rows, float(whole), peak(code, program.threads), program.memory, program.threads)
+
+
+def layers(stages: Sequence[Stage], seconds: Array) -> tuple[Row, ...]:
+    """A row for each layer: stages one after the other that have its name and count or write to one place are one.
+
+    What fills the halos of maps is gathered in a row at the end.
+    """
+    groups: list[list[int]] = []
+    halos = [i for i, stage in enumerate(stages) if isinstance(stage.spec, Fill)]
+    for i, stage in enumerate(stages):
+        if isinstance(stage.spec, Fill):
+            continue
+        before = [stages[k] for k in groups[-1]] if groups else []
+        is_more = any(s.name == stage.name for s in before) and (
+            any(s.macs for s in (*before, stage)) or _target(before[-1]) is _target(stage)
+        )
+        if is_more:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    rows = [_row(stages[group[0]].name, [stages[i] for i in group], seconds[group]) for group in groups]
+    if halos:
+        rows.append(_row("halos", [stages[i] for i in halos], seconds[halos]))
+    return tuple(rows)
+
+
+def _target(stage: Stage) -> Buffer | None:
+    out = stage.args.get("out")
+    return out.buffer if isinstance(out, At) else None
+
+
+def _row(name: str, stages: Sequence[Stage], seconds: Array) -> Row:
+    titles = dict.fromkeys(title(stage.spec) for stage in stages)
+    kernel = next((t for t in titles if t.startswith("Winograd")), title(max(stages, key=lambda s: s.macs).spec))
+    if len(stages) > 1:
+        kernel = f"{kernel}, {len(stages)} stages"
+    spent = max(float(seconds.sum()), 1e-9)
+    return Row(name, kernel, spent, sum(s.macs for s in stages), sum(map(_moved, stages)))
+
+
+def _moved(stage: Stage) -> int:
+    """Bytes that a stage reads and writes."""
+    match stage.spec, stage.args.get("runs"), stage.args.get("images"):
+        case Fill(), Table(array=runs), int(images):
+            return 4 * images * int(runs[1::2].sum())
+    return stage.bytes
 
 
 def title(spec: object) -> str:
@@ -95,24 +167,31 @@ def title(spec: object) -> str:
     match spec:
         case Conv():
             return f"direct {spec.rows * spec.columns}x{spec.vectors}"
-        case Winograd():
-            return f"Winograd F({spec.size}x{spec.size})"
-    return type(spec).__name__.lower()
+        case Winograd(size=size) | WinogradInput(size=size) | WinogradOutput(size=size):
+            return f"Winograd F({size}x{size})"
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(spec).__name__).lower()
 
 
-def peak(code: Code, threads: int, rounds: int = 20, turns: int = 20_000) -> float:
-    """Billions of multiplications and additions a second on so many threads."""
+def peak(code: Code, threads: int, rounds: int = 20, least: float = 0.005) -> float:
+    """Billions of multiplications and additions a second on so many threads.
+
+    A round takes `least` seconds or more: threads wake in about a tenth of a millisecond, which would count.
+    """
     kernels = code.load([RUN, Peak()])
     lanes = code.machine.width
     start = np.linspace(0.1, 0.9, (SUMS + 1) * lanes, dtype=np.float32)
     out = np.zeros(threads * SUMS * lanes, np.float32)
-    words = np.array([out.ctypes.data, start.ctypes.data, turns], np.int64)
+    words = np.array([out.ctypes.data, start.ctypes.data, 1000], np.int64)
     table = np.zeros((1, WORDS), np.int64)
     table[0] = kernels[Peak()].address, words.ctypes.data, threads, 0
     counter = np.zeros(16, np.int64)
-    best = np.inf
-    for _ in range(rounds):
+
+    def seconds() -> float:
+        counter[0] = 0
         before = time.perf_counter()
         run_together(kernels[RUN].address, table.ctypes.data, 1, counter.ctypes.data, threads)
-        best = min(best, time.perf_counter() - before)
-    return 2e-9 * SUMS * lanes * turns * threads / best
+        return time.perf_counter() - before
+
+    while seconds() < least:
+        words[2] *= 2
+    return 2e-9 * SUMS * lanes * int(words[2]) * threads / min(seconds() for _ in range(rounds))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,6 @@ from cnnlang.cli.output import put, say, terminal_width, wants_color
 
 if TYPE_CHECKING:
     from cnnlang.backends.numba_cpu.profile import Profile
-
-BAR = 24  # columns of the longest bar
 
 
 @click.command(short_help="Show where the time of a net goes.")
@@ -55,9 +54,13 @@ def command(
     program = pick(checked_file(file, net, overrides, root), net)
     found = Model(program, weights, 0, threads).profile(batch, rounds)
     if chart is not None:
+        from cnnlang.cli.profile_chart import chart_svg
         from cnnlang.files import write_bytes
 
-        write_bytes(chart, chart_svg(found, program.name).encode())
+        write_bytes(
+            chart,
+            chart_svg(found, program.name, threads_text(found.threads), time_unit(found), size_unit(found)).encode(),
+        )
         say(f"wrote {chart}")
         if form == "table":
             return 0
@@ -66,22 +69,24 @@ def command(
 
 
 def as_json(found: Profile) -> str:
-    """Seconds, billions of operations a second, and bytes."""
+    """Seconds, billions of operations a second, shares of the peak, and bytes."""
     data = {
         "seconds": found.seconds,
+        "gflops": found.gflops,
         "peak_gflops": found.peak,
         "arena_bytes": found.arena,
         "threads": found.threads,
         "layers": [
             {
-                "name": r.name,
-                "kernel": r.kernel,
-                "seconds": r.seconds,
-                "macs": r.macs,
-                "gflops": r.gflops,
-                "bytes": r.bytes,
+                "name": row.name,
+                "kernel": row.kernel,
+                "seconds": row.seconds,
+                "macs": row.macs,
+                "gflops": row.gflops,
+                "of_peak": row.gflops / found.peak,
+                "bytes": row.bytes,
             }
-            for r in found.rows
+            for row in found.rows
         ],
     }
     return json.dumps(data, indent=2)
@@ -91,51 +96,55 @@ def as_table(found: Profile, name: str, width: int | None) -> str:
     from cnnlang.summary.grid import Grid
 
     total = sum(row.seconds for row in found.rows)
+    time, size = time_unit(found), size_unit(found)
     cells = [
         [
             row.name,
             row.kernel,
-            f"{row.seconds * 1000:.3f}",
+            time.of(row.seconds),
             f"{row.seconds / total:.0%}",
             f"{row.gflops:.1f}" if row.macs else "",
             f"{row.gflops / found.peak:.0%}" if row.macs else "",
-            f"{row.bytes / 1e6:.2f}",
+            size.of(row.bytes),
         ]
         for row in found.rows
     ]
-    headings = ["layer", "kernel", "ms", "share", "GFLOP/s", "of peak", "MB"]
+    headings = ["layer", "kernel", time.name, "share", "GFLOP/s", "of peak", size.name]
     grid = Grid(headings, cells, [False, False, True, True, True, True, True], {0: 12, 1: 10})
-    macs = sum(row.macs for row in found.rows)
     return "\n".join(
         [
             f"{name}, {threads_text(found.threads)}",
             "",
             grid.text(width, wants_color(sys.stdout)),
             "",
-            f"a call: {found.seconds * 1000:.3f} ms, {2e-9 * macs / found.seconds:.1f} GFLOP/s",
+            f"a call: {time.of(found.seconds)} {time.name}, {found.gflops:.1f} GFLOP/s",
             f"peak: {found.peak:.0f} GFLOP/s (Winograd's method does fewer operations than count, and may pass it)",
-            f"memory for values: {found.arena / 1e6:.1f} MB",
+            f"memory for values: {size.of(found.arena)} {size.name}",
         ]
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """How a quantity is shown."""
+
+    name: str
+    factor: float
+    digits: int
+
+    def of(self, value: float) -> str:
+        return f"{value * self.factor:.{self.digits}f}"
+
+
+def time_unit(found: Profile) -> Unit:
+    """Of times in seconds."""
+    return Unit("ms", 1e3, 3) if found.seconds >= 1e-3 else Unit("us", 1e6, 2)
+
+
+def size_unit(found: Profile) -> Unit:
+    """Of sizes in bytes."""
+    return Unit("MB", 1e-6, 2) if found.arena >= 1_000_000 else Unit("kB", 1e-3, 1)
+
+
 def threads_text(count: int) -> str:
     return "1 thread" if count == 1 else f"{count} threads"
-
-
-def chart_svg(found: Profile, name: str) -> str:
-    """A bar for each layer."""
-    import io
-
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(record=True, file=io.StringIO(), width=88)
-    longest = max(row.seconds for row in found.rows)
-    for row in found.rows:
-        bar = "█" * max(1, round(BAR * row.seconds / longest))
-        rate = f"{row.gflops:6.1f} GFLOP/s" if row.macs else ""
-        label = row.name if len(row.name) <= 28 else f"…{row.name[-27:]}"
-        console.print(Text(f"{label:>28} {row.seconds * 1000:8.3f} ms {bar:<{BAR}} {rate}"))
-    title = f"{name}: {found.seconds * 1000:.2f} ms, {threads_text(found.threads)}"
-    return console.export_svg(title=title)
