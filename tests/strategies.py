@@ -231,6 +231,8 @@ def networks(draw: st.DrawFn, must: str | None = None) -> str:
         if type.rank == 4:
             body.append(draw(st.sampled_from(["global_avgpool", "global_maxpool"])))
         body.append(f"dense({draw(st.integers(2, 6))})" + draw(st.sampled_from(["", " -> softmax", " -> log_softmax"])))
+    if all("} * 0" in line for line in body[1:]):  # a net has a step
+        body.append("relu")
     lines = "\n".join(f"  {line}" for line in body)
     blocks = "\n\n".join(writer.blocks)
     return f"cnn 1\n\n{blocks}\n\nnet Random {{\n{lines}\n}}\n"

@@ -17,11 +17,13 @@ from cnnlang.backends.numba_source.plan import Plan, plan
 from cnnlang.backends.numba_source.prepare import Prepare
 from cnnlang.ir import Graph, Node
 from cnnlang.ops.base import Input
-from cnnlang.passes import optimize
+from cnnlang.passes import Pass, fold_batch_norm, fuse_activation, remove_dropout
 
 if TYPE_CHECKING:
     from cnnlang.program import Program
 
+# what a reader of both finds again: the module says each step as the file does
+PASSES = (Pass(remove_dropout), Pass(fold_batch_norm), Pass(fuse_activation))
 # names that the frame of the module uses
 OWN = ("np", "math", "njit", "prange", "numpy", "weights", "p", "w", "prepare", "forward", "as_input", "Prepared")
 
@@ -46,7 +48,9 @@ def emit_graph(graph: Graph, about: Metadata | None = None) -> str:
     """The same for a graph, with what goes with it; raises as `emit` does."""
     about = about or Metadata()
     trained = params(graph)
-    graph = optimize(named(graph, about.names))
+    graph = named(graph, about.names)
+    for step in PASSES:
+        graph = step(graph)
     planned = plan(graph)
     functions = _functions(planned, about)
     constants = dict(about.constants)

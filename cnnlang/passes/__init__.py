@@ -2,42 +2,135 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
+from cnnlang.errors import UsageError
 from cnnlang.ir import Graph
 from cnnlang.passes.activation import Fused, fuse_activation
 from cnnlang.passes.batch_norm import FoldedBias, FoldedDeconvKernel, FoldedKernel, fold_batch_norm
+from cnnlang.passes.common import share_common
+from cnnlang.passes.constants import Computed, fold_constants
 from cnnlang.passes.dropout import remove_dropout
+from cnnlang.passes.hoist import hoist_activation
+from cnnlang.passes.identity import remove_identity
+from cnnlang.passes.normalize import NormalizedBias, NormalizedKernel, fold_normalize
+from cnnlang.passes.siblings import Joined, merge_siblings
+from cnnlang.passes.unread import remove_unread
 
 __all__ = [
     "PASSES",
+    "Computed",
     "FoldedBias",
     "FoldedDeconvKernel",
     "FoldedKernel",
     "Fused",
+    "Joined",
+    "NormalizedBias",
+    "NormalizedKernel",
+    "Pass",
     "check",
+    "find",
     "fold_batch_norm",
+    "fold_constants",
+    "fold_normalize",
     "fuse_activation",
+    "hoist_activation",
+    "merge_siblings",
     "optimize",
     "remove_dropout",
+    "remove_identity",
+    "remove_unread",
+    "running",
+    "share_common",
 ]
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (
-    remove_dropout,  # first: a dropout between a convolution and its bn or activation would hide one from the other
-    fold_batch_norm,  # before fusing: the activation stands behind the bn, and joins the convolution once that is gone
-    fuse_activation,
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A rewrite, and whether `optimize` runs it unless told otherwise."""
+
+    rewrite: Callable[[Graph], Graph]
+    is_on: bool = True
+
+    def __call__(self, graph: Graph) -> Graph:
+        """The graph after it, checked."""
+        graph = self.rewrite(graph)
+        check(graph)
+        return graph
+
+    @property
+    def name(self) -> str:
+        """What a command calls it: `fold-batch-norm` for the function `fold_batch_norm`."""
+        return self.rewrite.__name__.replace("_", "-")
+
+    @property
+    def title(self) -> str:
+        """What it does, the first line of the function's docstring."""
+        return (self.rewrite.__doc__ or "").splitlines()[0]
+
+
+PASSES: tuple[Pass, ...] = (
+    Pass(remove_dropout),  # first: what stands between two steps hides one from the other
+    Pass(remove_identity),
+    Pass(remove_unread),
+    Pass(share_common),  # before all that wants a value to have one user: two equal users become one
+    Pass(fold_batch_norm),  # before activations: they stand behind the bn, and join the layer once that is gone
+    Pass(fold_normalize),
+    Pass(fold_constants),  # behind the folding, which makes arithmetic on weights
+    Pass(hoist_activation),  # puts an activation where the next pass finds it
+    Pass(fuse_activation),
+    Pass(merge_siblings, is_on=False),  # last: siblings must have the same activation; it does not always pay
 )
 
 
-def optimize(graph: Graph) -> Graph:
+def optimize(graph: Graph, also: Collection[str] = ()) -> Graph:
     """The same net in fewer steps.
 
     The weights keep their paths: what is folded is arithmetic on `Weight` nodes, done again whenever weights change.
+
+    Parameters
+    ----------
+    also
+        The names of passes to run besides those that always run: `merge-siblings`.
+
+    Raises
+    ------
+    UsageError
+        There is no such pass.
     """
-    for rewrite in PASSES:
-        graph = rewrite(graph)
-        check(graph)
+    for step in running(also):
+        graph = step(graph)
     return graph
+
+
+def running(also: Collection[str] = ()) -> list[Pass]:
+    """The passes that `optimize` runs, in order; raises as it does."""
+    wanted = {find(name).name for name in also}
+    return [step for step in PASSES if step.is_on or step.name in wanted]
+
+
+def find(name: str) -> Pass:
+    """A pass by its name.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+    """
+    for step in PASSES:
+        if step.name == name:
+            return step
+    raise UsageError(unknown(name, [step.name for step in PASSES]))
+
+
+def unknown(name: str, known: Collection[str]) -> str:
+    """The message for a name that is none of these."""
+    from cnnlang.expand.cures.suggest import nearest
+
+    near = nearest(name, known)
+    hint = f"; did you mean `{near}`?" if near else ""
+    return f"there is no pass `{name}`{hint} There are {', '.join(known)}"
 
 
 def check(graph: Graph) -> None:

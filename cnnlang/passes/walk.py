@@ -1,4 +1,4 @@
-"""What the passes share: how often a value is used, and a rewriting that knows the node it replaces."""
+"""What the passes share: who uses a value and how often, and a rewriting that knows the node it replaces."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ def use_counts(graph: Graph) -> Counter[Node]:
     for node in graph.nodes:
         counts.update(node.inputs)
     return counts
+
+
+def users_of(graph: Graph) -> dict[Node, list[Node]]:
+    """Who reads each node, once for every time, in the order of the graph; nothing for what nobody reads."""
+    found: dict[Node, list[Node]] = {}
+    for node in graph.nodes:
+        for value in node.inputs:
+            found.setdefault(value, []).append(node)
+    return found
 
 
 def rewrite(graph: Graph, rule: Callable[[Node, Node], Node | None]) -> Graph:
