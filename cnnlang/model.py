@@ -18,7 +18,8 @@ from cnnlang.ir import Node
 from cnnlang.ops.base import Input
 from cnnlang.signature import is_int
 from cnnlang.system import need_memory, processors
-from cnnlang.weights import check_weights, expected_shapes, initialise, load_weights, save_weights
+from cnnlang.weight_sources import fixed
+from cnnlang.weights import check_weights, expected_shapes, lazy_initialise, lazy_weights, save_weights
 
 if TYPE_CHECKING:
     from cnnlang.backends.numba_cpu.profile import Profile
@@ -71,15 +72,17 @@ class Model:
         numbers = sum(math.prod(shape) for shape in expected_shapes(self._graph).values())
         # as given, and as the kernels read them
         need_memory(2 * 4 * numbers, f"{self._graph.name} with {numbers:,} weights")
-        self._weights = weights_for(program, weights, seed)
-        for array in self._weights.values():
-            array.flags.writeable = False  # the kernels have copies of their own, which would not follow
+        self._weights = lazy_weights_for(program, weights, seed)
         self._engine = Engine(program.graph, self._weights, _checked_threads(threads))
         self._fitting: set[tuple[tuple[int, ...], ...]] = set()
 
     @property
     def weights(self) -> Mapping[str, Array]:
-        """The weights by parameter path, float32, not to be written to."""
+        """The weights by parameter path, float32, not to be written to.
+
+        Those of a `.safetensors` file are read from it, and those of a seed drawn, when they are asked for. A
+        `WeightsError` says so where the file has been written to since.
+        """
         return MappingProxyType(self._weights)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -172,13 +175,20 @@ def weights_for(
     WeightsError
         The weights cannot be read or do not fit.
     """
+    return dict(lazy_weights_for(program, given, seed))
+
+
+def lazy_weights_for(
+    program: Program, given: str | os.PathLike[str] | Mapping[str, Any] | None, seed: int = 0
+) -> Mapping[str, Array]:
+    """The same, not to be written to, and read or drawn when they are asked for, where that can be."""
     if given is None:
-        return initialise(program.graph, seed, program.train.get("init"))
+        return lazy_initialise(program.graph, seed, program.train.get("init"))
     expected = expected_shapes(program.graph)
     heads = expected_shapes(program.training_graph).keys() - expected.keys()  # a trained file has the aux heads too
     if isinstance(given, Mapping):
-        return check_weights(given, expected, ignore=heads)
-    return load_weights(given, expected, ignore=heads, program=program)
+        return fixed(check_weights(given, expected, ignore=heads))
+    return lazy_weights(given, expected, ignore=heads, program=program)
 
 
 def _real(node: Node, x: Any) -> Array:

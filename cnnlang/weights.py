@@ -7,8 +7,10 @@ hand. All arrays here are float32, C-contiguous.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
-from collections.abc import Collection, Mapping
+import sys
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +21,16 @@ from cnnlang.errors import WeightsError
 from cnnlang.initializers import Initializer
 from cnnlang.ir import Graph
 from cnnlang.ops.base import Weight, WeightSpec
-from cnnlang.weight_files import WRITERS, Stored, as_numpy, opened
-from cnnlang.weight_files.fitting import Weights, as_in_net, collect
+from cnnlang.weight_files import WRITERS, SafetensorsFile, Stored, as_numpy, opened, refuse_folder
+from cnnlang.weight_files.fitting import Weights, as_in_net, collect, fitting
+from cnnlang.weight_sources import InFile, Lazy, fixed
 
 if TYPE_CHECKING:
     from cnnlang.program import Program
 
 Shapes = Mapping[str, tuple[int, ...]]
+
+PIECE = 2**14  # numbers that are drawn at once
 
 
 def load_weights(
@@ -56,6 +61,28 @@ def load_weights(
     place = Path(path)
     with opened(place) as stored:
         return collect(str(path), as_in_net(place, stored, program), expected, ignore)
+
+
+def lazy_weights(
+    path: str | os.PathLike[str], expected: Shapes, *, ignore: Collection[str] = (), program: Program | None = None
+) -> Mapping[str, NDArray[np.float32]]:
+    """The same, not to be written to, each array read when it is asked for where the file allows that: it stays open.
+
+    Raises
+    ------
+    WeightsError
+        As in `load_weights`; and later, where the file is written to while it is open.
+    """
+    place = Path(path)
+    if place.suffix.lower() != ".safetensors" or sys.platform == "win32":  # an open file cannot be replaced there
+        return fixed(load_weights(path, expected, ignore=ignore, program=program))
+    refuse_folder(place)
+    file = SafetensorsFile(place)
+    found = fitting(str(path), as_in_net(place, file.stored, program), expected, ignore)
+    if any(entry.dtype == "float64" for entry in found.values()):  # they may be too large, which is said at once
+        file.close()
+        return fixed(load_weights(path, expected, ignore=ignore, program=program))
+    return InFile(file, found)
 
 
 def check_weights(weights: Mapping[str, Any], expected: Shapes, *, ignore: Collection[str] = ()) -> Weights:
@@ -110,7 +137,19 @@ def initialise(graph: Graph, seed: int, init: Initializer | None = None) -> Weig
         Draws the weights of convolutions and dense layers; None for PyTorch's defaults. Biases, bn and running
         statistics begin as in PyTorch in any case.
     """
-    return {path: _begin(_spec(node.op), seed, path, init) for path, node in graph.weights.items()}
+    return {path: make() for path, make in _makers(graph, seed, init).items()}
+
+
+def lazy_initialise(graph: Graph, seed: int, init: Initializer | None = None) -> Mapping[str, NDArray[np.float32]]:
+    """The same, each weight drawn when it is asked for."""
+    return Lazy(_makers(graph, seed, init))
+
+
+def _makers(graph: Graph, seed: int, init: Initializer | None) -> dict[str, Callable[[], NDArray[np.float32]]]:
+    def maker(path: str, spec: WeightSpec) -> Callable[[], NDArray[np.float32]]:
+        return lambda: _begin(spec, seed, path, init)
+
+    return {path: maker(path, _spec(node.op)) for path, node in graph.weights.items()}
 
 
 def generator(seed: int, path: str) -> np.random.Generator:
@@ -127,7 +166,11 @@ def _begin(spec: WeightSpec, seed: int, path: str, init: Initializer | None) -> 
         case ("constant", value):
             return np.full(spec.shape, value, dtype=np.float32)
         case ("uniform", bound):
-            return rng.uniform(-bound, bound, spec.shape).astype(np.float32)
+            drawn = np.empty(math.prod(spec.shape), np.float32)
+            for first in range(0, drawn.size, PIECE):  # so many that the numbers in float64 stay near
+                part = drawn[first : first + PIECE]
+                part[:] = rng.uniform(-bound, bound, part.size)
+            return drawn.reshape(spec.shape)
         case (kind, _):
             msg = f"no weight begins {kind}"
             raise TypeError(msg)
@@ -140,4 +183,4 @@ def _spec(op: Any) -> WeightSpec:
 
 def _in_memory(value: Any) -> Stored:
     array = as_numpy(value) if hasattr(value, "detach") else np.asarray(value)  # asked without importing PyTorch
-    return Stored(array.dtype.name, array.shape, lambda: array)
+    return Stored(array.dtype.name, array.shape, array.copy)

@@ -19,11 +19,22 @@ from cnnlang.weight_files.hdf5_file import open_hdf5
 from cnnlang.weight_files.keras_archive import open_keras
 from cnnlang.weight_files.npz_file import open_npz, write_npz
 from cnnlang.weight_files.onnx_file import open_onnx
-from cnnlang.weight_files.safetensors_file import open_safetensors, save_safetensors
+from cnnlang.weight_files.safetensors_file import SafetensorsFile, open_safetensors, save_safetensors
 from cnnlang.weight_files.stored import FLOATS, Stored, printable
 from cnnlang.weight_files.torch_file import as_numpy, open_torch, save_torch
 
-__all__ = ["FLOATS", "READERS", "WRITERS", "Stored", "as_numpy", "opened", "printable", "write_npz"]
+__all__ = [
+    "FLOATS",
+    "READERS",
+    "WRITERS",
+    "SafetensorsFile",
+    "Stored",
+    "as_numpy",
+    "opened",
+    "printable",
+    "refuse_folder",
+    "write_npz",
+]
 
 READERS: dict[str, Callable[[Path], AbstractContextManager[dict[str, Stored]]]] = {
     ".safetensors": open_safetensors,
@@ -56,7 +67,12 @@ def opened(path: Path) -> AbstractContextManager[dict[str, Stored]]:
     if reader is None:
         msg = f"{path}: weights are read from {', '.join(list(READERS)[:-1])} and {list(READERS)[-1]} files"
         raise WeightsError(msg)
+    refuse_folder(path)
+    return reader(path)
+
+
+def refuse_folder(path: Path) -> None:
+    """`WeightsError` for a folder in the place of a file."""
     if path.is_dir():
         msg = f"{path} is a folder; weights are read from a file"
         raise WeightsError(msg)
-    return reader(path)

@@ -68,6 +68,16 @@ def all_owners(program: Program) -> dict[str, Owner]:
 def collect(where: str, stored: Mapping[str, Stored], expected: Shapes, ignore: Collection[str] = ()) -> Weights:
     """The arrays that a net expects, as float32.
 
+    Raises as `fitting` does, and a `WeightsError` where one cannot be read, or has numbers beyond a float32's.
+    """
+    return {name: as_float32(where, name, entry) for name, entry in fitting(where, stored, expected, ignore).items()}
+
+
+def fitting(
+    where: str, stored: Mapping[str, Stored], expected: Shapes, ignore: Collection[str] = ()
+) -> dict[str, Stored]:
+    """The arrays that a net expects, in its order, not read yet.
+
     Parameters
     ----------
     where
@@ -79,8 +89,6 @@ def collect(where: str, stored: Mapping[str, Stored], expected: Shapes, ignore: 
     ------
     Misfit
         The arrays are not those that are expected: the message lists what is missing, unexpected or mis-shaped.
-    WeightsError
-        One cannot be read, or has numbers beyond a float32's.
     """
     if not any(name.startswith(PARALLEL) for name in expected):
         stored = without_parallel(stored)
@@ -93,7 +101,7 @@ def collect(where: str, stored: Mapping[str, Stored], expected: Shapes, ignore: 
     problems = _mismatches(given, expected)
     if problems:
         raise Misfit("\n  ".join([f"{where} does not fit the net:", *problems]))
-    return {name: as_float32(where, name, given[name]) for name in expected}
+    return {name: given[name] for name in expected}
 
 
 def without_parallel(stored: Mapping[str, Stored]) -> Mapping[str, Stored]:
@@ -113,7 +121,7 @@ def as_float32(where: str, name: str, stored: Stored) -> NDArray[np.float32]:
     """
     array = stored.read()
     with np.errstate(over="ignore"):
-        narrow: NDArray[np.float32] = np.array(array, dtype=np.float32, order="C")
+        narrow: NDArray[np.float32] = np.ascontiguousarray(array, dtype=np.float32)
     if narrow.dtype != array.dtype and np.isinf(narrow).sum() > np.isinf(array).sum():
         msg = f"{where}: `{printable(name)}` has numbers that a float32 cannot hold (beyond 3.4e38)"
         raise WeightsError(msg)
