@@ -1,4 +1,4 @@
-"""The engine: every operator, layout and awkward size against the reference; its cache, threads and inner loops."""
+"""The engine: every operator, layout and awkward size against the reference; its cache and threads."""
 
 from __future__ import annotations
 
@@ -13,17 +13,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from llvmlite import ir
 
 import cnnlang
 from cnnlang.backends.numba_cpu import Engine
-from cnnlang.backends.numba_cpu.emitter import Kernel
-from cnnlang.backends.numba_cpu.kernels import WRITERS
-from cnnlang.backends.numba_cpu.kernels.conv import Conv
 from cnnlang.backends.numba_cpu.kernels.winograd import Winograd, WinogradInput, WinogradOutput
-from cnnlang.backends.numba_cpu.machine import WIDTHS, assembly, host
+from cnnlang.backends.numba_cpu.machine import WIDTHS, host
 from cnnlang.backends.numba_cpu.plan import winograd
-from cnnlang.backends.numba_cpu.plan.conv import tile
 from cnnlang.backends.numba_cpu.plan.places import Halo, new_place
 from cnnlang.backends.numba_cpu.plan.stages import At
 from cnnlang.backends.numba_cpu.program import Program
@@ -228,36 +223,6 @@ def test_activations_are_exact(name: str) -> None:
     # where a function crosses to 0 beside large terms, what counts is the larger term
     unit = np.maximum(unit, np.spacing(np.float32(2e-7)) if name in ("gelu", "mish", "silu", "softplus") else 0)
     np.testing.assert_array_less(np.abs(actual - exact) / unit, 32.5 if name == "gelu" else 16.5)
-
-
-# --- the inner loops --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("height", "width", "blocks"), [(56, 56, 4), (14, 14, 16), (7, 7, 32), (28, 28, 8), (1, 49, 4)]
-)
-@pytest.mark.parametrize("stride", [1, 2])
-def test_sums_stay_in_registers(height: int, width: int, blocks: int, stride: int) -> None:
-    machine = host()
-    rows, columns, vectors = tile(height, width, blocks, machine)
-    spec = Conv(rows, columns, vectors, stride * machine.width, 4, "clamp")
-    module = ir.Module("kernel")
-    WRITERS[Conv](Kernel(module, "kernel", machine.width), spec)
-    assert rows * columns * vectors >= machine.registers // 3
-    loop = innermost(assembly(str(module), machine))
-    assert sum("vfmadd" in line or "fmla" in line for line in loop) == 4 * rows * columns * vectors
-    assert not [line for line in loop if "Spill" in line or "Reload" in line]
-
-
-def innermost(text: str) -> list[str]:
-    """The lines of the loop with the most multiplications."""
-    blocks, current = [], []
-    for line in text.splitlines():
-        if line.startswith(".L"):
-            blocks.append(current)
-            current = []
-        current.append(line)
-    return max([*blocks, current], key=lambda block: sum("fma" in line or "fmla" in line for line in block))
 
 
 # --- the cache, threads -----------------------------------------------------------------------------------------------
