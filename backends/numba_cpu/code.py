@@ -79,7 +79,7 @@ class Code:
             return name, *kept
         module = ir.Module(name)
         if spec == RUN:
-            driver.write(module)
+            driver.write(module, name, self.machine.triple)
             arguments: Sequence[str] = ()
         else:
             kernel = Kernel(module, name, self.machine.width)

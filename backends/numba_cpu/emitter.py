@@ -80,9 +80,9 @@ class Kernel:
         self.vector = ir.VectorType(F32, width)
         self.mask = ir.VectorType(I32, width)
         function = ir.Function(module, ir.FunctionType(VOID, [PTR, I64, I64, I64]), name)
-        words, self.begin, self.end, self.thread = function.args
+        self.words, self.begin, self.end, self.thread = function.args
         self.b = ir.IRBuilder(function.append_basic_block("entry"))
-        self.args = Args(self, words)
+        self.args = Args(self, self.words)
 
     # --- whole numbers and addresses ----------------------------------------------------------------------------------
 

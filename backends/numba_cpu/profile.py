@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnnlang.backends.numba_cpu.code import RUN, Code
-from cnnlang.backends.numba_cpu.driver import WORDS
+from cnnlang.backends.numba_cpu.driver import ROW
 from cnnlang.backends.numba_cpu.kernels.clock import Clock
 from cnnlang.backends.numba_cpu.kernels.conv import Conv
 from cnnlang.backends.numba_cpu.kernels.move import Fill
@@ -19,7 +19,7 @@ from cnnlang.backends.numba_cpu.kernels.winograd import Winograd, WinogradInput,
 from cnnlang.backends.numba_cpu.plan.places import Buffer
 from cnnlang.backends.numba_cpu.plan.stages import Array, At, Stage, Table
 from cnnlang.backends.numba_cpu.program import Program
-from cnnlang.backends.numba_cpu.workers import run_together
+from cnnlang.backends.numba_cpu.workers import Job
 
 # processors other than x86 do not let everybody read the counter of cycles
 COUNTERS, STEADY = {"x86_64": "llvm.readcyclecounter"}, "llvm.readsteadycounter"
@@ -81,39 +81,37 @@ class Profile:
 
 def profile(program: Program, inputs: Sequence[Array], code: Code, rounds: int = 10) -> Profile:
     """Time each stage of a program on its threads, where it stands among the others, and whole calls."""
-    outputs = program(inputs)  # from here on the table points to these arrays
-    table = program.point_to(inputs, outputs)
+    outputs = program(inputs)
+    program.point_to(inputs, outputs)
     clock = Clock(COUNTERS.get(code.machine.triple.partition("-")[0], STEADY))
     kernels = code.load([RUN, clock])
-    run, counter = kernels[RUN].address, program.counter
-
-    def call(rows: Array, threads: int = program.threads) -> float:
-        counter[0] = 0
-        start = time.perf_counter()
-        run_together(run, rows.ctypes.data, len(rows), counter.ctypes.data, threads)
-        return time.perf_counter() - start
+    run = kernels[RUN].address
 
     count = len(program.stages)
     ticks = np.zeros(count + 1, np.int64)
     words = ticks.ctypes.data + ticks.itemsize * np.arange(count + 1)
-    clocks = np.zeros((count + 1, WORDS), np.int64)
-    clocks[:] = kernels[clock].address, 0, 1, 1  # one item, when all are ready with what stands before
+    clocks = np.zeros((count + 1, len(ROW)), np.int64)
+    clocks[:] = kernels[clock].address, 0, 1, 1, 1  # one item, when all are ready with what stands before
     clocks[:, 1] = words.ctypes.data + words.itemsize * np.arange(count + 1)
-    timed = np.zeros((2 * count + 2, WORDS), np.int64)
-    timed[0:-1:2], timed[1:-1:2], timed[-1] = clocks, table[:count], table[count]
-
-    call(clocks[:1], 1)
-    since, began = ticks[0], time.perf_counter()
-    best, whole = np.full(count, np.inf), np.inf
-    for _ in range(rounds):
-        whole = min(whole, call(table))
-        call(timed)
-        best = np.minimum(best, np.diff(ticks))
-    call(clocks[:1], 1)
-    seconds = best * (time.perf_counter() - began) / (ticks[0] - since)
-    return Profile(
-        layers(program.stages, seconds), float(whole), peak(code, program.threads), program.memory, program.threads
+    rows = np.zeros((2 * count + 1, len(ROW)), np.int64)
+    rows[::2], rows[1::2] = clocks, program.rows
+    rows[1::2, ROW.index("before")] = 1  # and nothing begins before the time is taken
+    whole, timed, first = (
+        Job(run, program.rows, program.threads),
+        Job(run, rows, program.threads),
+        Job(run, clocks[:1], 1),
     )
+
+    first()
+    since, began = ticks[0], time.perf_counter()
+    best, least = np.full(count, np.inf), np.inf
+    for _ in range(rounds):
+        least = min(least, _seconds(whole))
+        timed()
+        best = np.minimum(best, np.diff(ticks))
+    first()
+    seconds = best * (time.perf_counter() - began) / (ticks[0] - since)
+    return Profile(layers(program.stages, seconds), least, peak(code, program.threads), program.memory, program.threads)
 
 
 def layers(stages: Sequence[Stage], seconds: Array) -> tuple[Row, ...]:
@@ -182,16 +180,14 @@ def peak(code: Code, threads: int, rounds: int = 20, least: float = 0.005) -> fl
     start = np.linspace(0.1, 0.9, (SUMS + 1) * lanes, dtype=np.float32)
     out = np.zeros(threads * SUMS * lanes, np.float32)
     words = np.array([out.ctypes.data, start.ctypes.data, 1000], np.int64)
-    table = np.zeros((1, WORDS), np.int64)
-    table[0] = kernels[Peak()].address, words.ctypes.data, threads, 0
-    counter = np.zeros(16, np.int64)
-
-    def seconds() -> float:
-        counter[0] = 0
-        before = time.perf_counter()
-        run_together(kernels[RUN].address, table.ctypes.data, 1, counter.ctypes.data, threads)
-        return time.perf_counter() - before
-
-    while seconds() < least:
+    rows = np.array([[kernels[Peak()].address, words.ctypes.data, threads, 0, 1]])
+    job = Job(kernels[RUN].address, rows, threads)
+    while _seconds(job) < least:
         words[2] *= 2
-    return 2e-9 * SUMS * lanes * int(words[2]) * threads / min(seconds() for _ in range(rounds))
+    return 2e-9 * SUMS * lanes * int(words[2]) * threads / min(_seconds(job) for _ in range(rounds))
+
+
+def _seconds(job: Job) -> float:
+    start = time.perf_counter()
+    job()
+    return time.perf_counter() - start

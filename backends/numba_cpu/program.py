@@ -8,16 +8,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from cnnlang.backends.numba_cpu.code import RUN, Code
-from cnnlang.backends.numba_cpu.driver import WORDS
+from cnnlang.backends.numba_cpu.driver import ROW
 from cnnlang.backends.numba_cpu.packing import Packed, Packer
 from cnnlang.backends.numba_cpu.plan import plan
 from cnnlang.backends.numba_cpu.plan.memory import LINE, assign, meetings
-from cnnlang.backends.numba_cpu.plan.stages import Array, At, Outside, Table
-from cnnlang.backends.numba_cpu.workers import run_together
+from cnnlang.backends.numba_cpu.plan.stages import Array, At, Outside, Stage, Table
+from cnnlang.backends.numba_cpu.workers import Job
 from cnnlang.ir import Graph
 from cnnlang.system import need_memory
 
-SMALL = 4_000_000  # multiply-accumulates for a thread: fewer are done sooner than threads are woken
+SMALL = 1_000_000  # multiply-accumulates for a thread: fewer are done sooner than threads are woken
+PORTION = 2_000_000  # multiply-accumulates that a thread takes at a time, or what takes about as long
+BYTE = 8  # multiply-accumulates in the time of a byte that is read or written
 
 
 class Program:
@@ -50,16 +52,15 @@ class Program:
         self._shapes = [tuple(int(str(d)) for d in node.type.shape) for node in graph.outputs]
         self._outside: list[tuple[Outside, Array]] = []
         self._words: list[Array] = []  # what the table points to
-        self.counter = np.zeros(LINE, np.int64)
         self._lock = threading.Lock()
         wanted = [a for stage in self.stages for a in stage.args.values() if isinstance(a, Packed)]
         packed = dict(zip(wanted, packer.arrays(wanted), strict=True))
         self._packed = list(packed.values())  # what the table points to
         kernels = code.load([RUN, *(stage.spec for stage in self.stages)])
-        self._table = np.zeros((len(self.stages) + 1, WORDS), np.int64)
+        self.rows = np.zeros((len(self.stages), len(ROW)), np.int64)
         base = self._arena.ctypes.data
         base += -base % (4 * LINE)
-        for row, stage, meets in zip(self._table, self.stages, meetings(self.stages), strict=False):
+        for row, stage, meets in zip(self.rows, self.stages, meetings(self.stages), strict=True):
             kernel = kernels[stage.spec]
             words = np.zeros(len(kernel.arguments), np.int64)
             for k, name in enumerate(kernel.arguments):
@@ -79,9 +80,8 @@ class Program:
                     case number:
                         words[k] = number
             self._words.append(words)
-            row[:] = kernel.address, words.ctypes.data, stage.items, meets
-        self._table[-1] = 0, 0, 0, 1  # nobody is ready before all are
-        self._call = (kernels[RUN].address, self._table.ctypes.data, len(self._table), self.counter.ctypes.data)
+            row[:] = kernel.address, words.ctypes.data, stage.items, meets, _portion(stage)
+        self._job = Job(kernels[RUN].address, self.rows, self.threads)
 
     @property
     def memory(self) -> int:
@@ -93,13 +93,17 @@ class Program:
         outputs = [np.empty(shape, np.float32) for shape in self._shapes]
         with self._lock:
             self.point_to(inputs, outputs)
-            self.counter[0] = 0
-            run_together(*self._call, self.threads)
+            self._job()
         return outputs
 
-    def point_to(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> Array:
-        """Let the table, which is answered, read and write these arrays."""
+    def point_to(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Let the stages read and write these arrays."""
         for outside, word in self._outside:
             array = (inputs if outside.is_input else outputs)[outside.index]
             word[0] = array.__array_interface__["data"][0]  # five times as fast as `array.ctypes.data`
-        return self._table
+
+
+def _portion(stage: Stage) -> int:
+    """How many items a thread takes at a time: few enough that nobody waits long for another's last ones."""
+    cost = max(stage.macs, BYTE * stage.bytes)
+    return max(1, stage.items * PORTION // max(cost, 1))

@@ -1,4 +1,4 @@
-"""Threads that help to run a table. They sleep between runs, and there is one set of them for the whole process."""
+"""Jobs, and the threads that help with them. Helpers sleep between jobs; there is one set of them for the process."""
 
 from __future__ import annotations
 
@@ -8,67 +8,137 @@ import threading
 from collections.abc import Callable
 from functools import cache
 
-Run = Callable[[int, int, int, int, int], None]
+import numpy as np
+from numpy.typing import NDArray
 
+from cnnlang.backends.numba_cpu.driver import ASLEEP, GO, HELP, JOB, LEAD, MAILBOX, ROW
+from cnnlang.system import processors
 
-def run_together(address: int, table: int, stages: int, counter: int, threads: int) -> None:
-    """Call the driver at an address on `threads` threads, this one among them; returns when all are ready."""
-    run = _function(address)
-    if threads == 1:
-        run(table, stages, 0, 1, counter)
-        return
-    with _workers.lock:
-        helpers = _workers.some(threads - 1)
-        for i, helper in enumerate(helpers, 1):
-            helper.start(lambda i=i: run(table, stages, i, threads, counter))  # type: ignore[misc]
-        run(table, stages, 0, threads, counter)
-        for helper in helpers:
-            helper.wait()
+Words = NDArray[np.int64]
+Run = Callable[[int, int, int, int], None]
+
+PATIENCE = 10_000  # turns (about half a millisecond) that a helper waits for another job before it sleeps
+LINE = 8  # words in a line of cache
 
 
 @cache
 def _function(address: int) -> Run:
-    return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 5)(address)  # it runs without the interpreter's lock
+    return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(address)  # it runs without the interpreter's lock
+
+
+class Job:
+    """A table of stages, to be run again and again, by one caller at a time.
+
+    Parameters
+    ----------
+    run
+        The address of the driver.
+    rows
+        [stages, 5]: the words of each as `driver.ROW` names them, but under `before` whether it waits for all that
+        stands before it.
+    threads
+        How many share the work.
+    """
+
+    def __init__(self, run: int, rows: Words, threads: int) -> None:
+        self._run, self._table = _function(run), np.array(rows, np.int64)
+        items, before = self._table[:, ROW.index("items")], self._table[:, ROW.index("before")]
+        before *= np.cumsum(items) - items
+        self._helpers = _team.helpers(run, threads - 1)
+        threads = 1 + len(self._helpers)  # there are no more of them than processors
+        self._state = np.zeros(LINE + len(rows) * threads, np.int64)
+        done = self._state.ctypes.data
+        addresses = [done, done + LINE * self._state.itemsize, _team.mailboxes.ctypes.data]
+        self._together, self._alone = (
+            np.array([self._table.ctypes.data, len(rows), count, items.sum(), *addresses, 0], np.int64)
+            for count in (threads, 1)
+        )
+        self._asleep = self._together[JOB.index("asleep") :]
+        self._calls = self._together.ctypes.data, self._alone.ctypes.data
+
+    def __call__(self) -> None:
+        """Run it; returns when all is done. The helpers help one caller at a time, the others work alone."""
+        together, alone = self._calls
+        if not self._helpers or not _team.lock.acquire(blocking=False):
+            self._run(alone, LEAD, 0, 0)
+            return
+        try:
+            self._run(together, LEAD, 0, 0)
+            if self._asleep[0]:
+                for helper in self._helpers:
+                    helper.wake()
+                self._run(together, GO, 0, 0)
+        finally:
+            _team.lock.release()
 
 
 class _Helper:
-    """A thread that does one thing after the other."""
+    """A thread that does the jobs which come into its mailbox."""
 
-    def __init__(self) -> None:
-        self._wanted, self._ready = threading.Semaphore(0), threading.Semaphore(0)
-        self._work: Callable[[], None] | None = None
-        threading.Thread(target=self._loop, name="cnnlang", daemon=True).start()
+    def __init__(self, run: int, mailbox: Words) -> None:
+        self._run, self._mailbox = _function(run), mailbox
+        self.reset()
 
-    def start(self, work: Callable[[], None]) -> None:
-        self._work = work
+    def reset(self) -> None:
+        """As before its thread began."""
+        self._mailbox[0] = ASLEEP
+        self._thread: threading.Thread | None = None
+        self._wanted = threading.Semaphore(0)
+
+    def wake(self) -> None:
+        """Have it look into its mailbox, if it was asleep when something came."""
+        if not self._mailbox[3]:
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._loop, name="cnnlang", daemon=True)
+            self._thread.start()
+        _keep_apart(self._thread)
         self._wanted.release()
 
-    def wait(self) -> None:
-        self._ready.acquire()
-
     def _loop(self) -> None:
-        while True:
-            self._wanted.acquire()
-            assert self._work is not None
-            self._work()
-            self._work = None
-            self._ready.release()
+        while self._wanted.acquire():
+            self._run(self._mailbox.ctypes.data, HELP, PATIENCE, 0)
 
 
-class _Workers:
+def _keep_apart(thread: threading.Thread) -> None:
+    """Let a thread run on other processors than this one; a scheduler might leave both on one for a while."""
+    here = _processor()
+    others = os.sched_getaffinity(0) - {here} if here is not None else set()
+    if others and thread.native_id is not None:
+        os.sched_setaffinity(thread.native_id, others)
+
+
+def _processor() -> int | None:
+    """The processor that the calling thread runs on; None where that is not told."""
+    asked = _getcpu()
+    return asked() if asked else None
+
+
+@cache
+def _getcpu() -> Callable[[], int] | None:
+    return getattr(ctypes.CDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None
+
+
+class _Team:
+    """All helpers; whoever they work for holds `lock`."""
+
     def __init__(self) -> None:
+        self.mailboxes = np.zeros((processors(), MAILBOX), np.int64)
+        self._helpers: list[_Helper] = []
         self.reset()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self.reset)  # a child has none of its parent's threads
 
     def reset(self) -> None:
         self.lock = threading.Lock()
-        self._helpers: list[_Helper] = []
+        for helper in self._helpers:
+            helper.reset()
 
-    def some(self, count: int) -> list[_Helper]:
-        while len(self._helpers) < count:
-            self._helpers.append(_Helper())
-        return self._helpers[:count]
+    def helpers(self, run: int, count: int) -> list[_Helper]:
+        with self.lock:
+            for mailbox in self.mailboxes[len(self._helpers) : count]:
+                self._helpers.append(_Helper(run, mailbox))
+            return self._helpers[:count]
 
 
-_workers = _Workers()
+_team = _Team()
