@@ -121,17 +121,19 @@ def test_every_kernel_compiles_for(name: str) -> None:
             assert not re.search(rb"fmaf|rintf|expf|logf|fmaxf|fminf", code)
 
 
+def driver_for(machine: Machine) -> bytes:
+    module = ir.Module("run")
+    driver.write(module, "run", machine.triple)
+    return object_code(str(module), machine)
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_driver_compiles_for(name: str) -> None:
-    module = ir.Module("run")
-    driver.write(module)
-    assert IS_OF[name](object_code(str(module), OTHERS[name]))
+    assert IS_OF[name](driver_for(OTHERS[name]))
 
 
 def test_objects_are_told_apart() -> None:
-    module = ir.Module("run")
-    driver.write(module)
-    codes = {name: object_code(str(module), OTHERS[name]) for name in ("aarch64", "wasm32", "x86-64-sse")}
+    codes = {name: driver_for(OTHERS[name]) for name in ("aarch64", "wasm32", "x86-64-sse")}
     for name, code in codes.items():
         assert [other for other in codes if IS_OF[other](code)] == [name]
 
