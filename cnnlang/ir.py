@@ -198,3 +198,14 @@ def _weight_text(node: Node) -> str:
 def bind_type(type: TensorType, values: dict[str, Dim]) -> TensorType:
     """A type with symbolic sizes replaced."""
     return TensorType(tuple(substitute(d, values) for d in type.shape))
+
+
+def bind_graph(graph: Graph, values: dict[str, Dim]) -> Graph:
+    """A graph with symbolic sizes replaced, node by node."""
+    new: dict[Node, Node] = {}
+    for node in graph.nodes:
+        inputs = tuple(new[n] for n in node.inputs)
+        new[node] = replace(node, inputs=inputs, type=bind_type(node.type, values))
+    return Graph(
+        graph.name, tuple(new[n] for n in graph.inputs), tuple(new[n] for n in graph.outputs), graph.output_names
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 
 from cnnlang.backends.numba_cpu.code import Code
@@ -13,9 +12,8 @@ from cnnlang.backends.numba_cpu.machine import host
 from cnnlang.backends.numba_cpu.packing import Packer
 from cnnlang.backends.numba_cpu.plan.stages import Array
 from cnnlang.backends.numba_cpu.program import Program
-from cnnlang.dims import Dim
 from cnnlang.interpret import bind_sizes
-from cnnlang.ir import Graph, Node, bind_type
+from cnnlang.ir import Graph, bind_graph
 from cnnlang.passes import optimize
 
 KEPT = 8  # plans, of the shapes that were asked for last
@@ -66,25 +64,10 @@ class Engine:
         with self._lock:
             found = self._programs.get(shapes)
             if found is None:
-                graph = self._bound(bind_sizes(self._graph, list(shapes)))
+                graph = bind_graph(self._graph, dict(bind_sizes(self._graph, list(shapes))))
                 found = Program(graph, self._packer, self.code, self._threads)
                 self._programs[shapes] = found
                 if len(self._programs) > KEPT:
                     self._programs.popitem(last=False)
             self._programs.move_to_end(shapes)
             return found
-
-    def _bound(self, sizes: Mapping[str, int]) -> Graph:
-        """The graph with its symbolic sizes known."""
-        values: dict[str, Dim] = dict(sizes)
-        new: dict[Node, Node] = {}
-        for node in self._graph.nodes:
-            inputs = tuple(new[n] for n in node.inputs)
-            new[node] = replace(node, inputs=inputs, type=bind_type(node.type, values))
-        old = self._graph
-        return Graph(
-            old.name,
-            tuple(map(new.__getitem__, old.inputs)),
-            tuple(map(new.__getitem__, old.outputs)),
-            old.output_names,
-        )

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnnlang.backends import TARGETS
+from cnnlang.cli.after import graphs_text, print_after_option
 from cnnlang.cli.options import choose_net, file_argument
-from cnnlang.cli.output import put, say
+from cnnlang.cli.output import put, say, terminal_width
 from cnnlang.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def _help() -> str:
 @click.option("--weights", metavar="FILE", help="A model's trained weights [default: those beside FILE].")
 @click.option("--seed", type=int, help="Give a model random weights that begin from this number.")
 @click.option("--normalize", is_flag=True, help="Let a model take pixels from 0 to 255 and prepare them itself.")
+@print_after_option
 @choose_net
 def command(
     file: str,
@@ -48,6 +50,7 @@ def command(
     weights: str | None,
     seed: int | None,
     normalize: bool,
+    after: tuple[str, ...],
     net: str | None,
     overrides: dict[str, Any],
     root: Path | None,
@@ -60,6 +63,9 @@ def command(
         option = "--weights" if weights is not None else "--seed" if seed is not None else "--normalize"
         msg = f"{option} is for a model with weights in it ({', '.join(MODELS)}); {target} is text"
         raise UsageError(msg)
+    if after and target != "graph":
+        msg = f"--print-after is for --target graph, and the target is {target}"
+        raise UsageError(msg)
     if weights is not None and seed is not None:
         msg = "--weights and --seed exclude each other: weights are trained or random"
         raise UsageError(msg)
@@ -68,8 +74,13 @@ def command(
     program = pick(checked_file(file, net, overrides, root), net)
     if is_model:
         _write_model(file, program, target, str(output), weights, seed, normalize)
+    elif after:
+        width = terminal_width() if output in (None, "-") else None
+        _write_text(graphs_text(program, after, width=width), output)
     else:
-        _write_text(program, target, output)
+        from cnnlang.backends import emit
+
+        _write_text(emit(program, target).rstrip("\n"), output)
     return 0
 
 
@@ -83,10 +94,7 @@ def _refuse_terminal(target: str, output: str | None) -> None:
         raise UsageError(msg)
 
 
-def _write_text(program: Program, target: str, output: str | None) -> None:
-    from cnnlang.backends import emit
-
-    text = emit(program, target).rstrip("\n")
+def _write_text(text: str, output: str | None) -> None:
     if output is None or output == "-":
         put(text)
         return

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cnnlang.cli.after import PLAN, graphs_text, print_after_option
 from cnnlang.cli.options import choose_net, file_argument
-from cnnlang.cli.output import put, say
+from cnnlang.cli.output import put, say, terminal_width
 from cnnlang.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ MAX_BATCH = 32  # samples that go through the net together
 
 @click.command(short_help="Run a net on pictures or arrays.")
 @file_argument
-@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.argument("inputs", metavar="[INPUT]...", nargs=-1)
 @click.option("--weights", metavar="FILE", help="Trained weights [default: those beside the file, NAME.safetensors].")
 @click.option("--seed", type=int, help="Run with random weights that begin from this number.")
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="How many classes to show.")
@@ -37,6 +38,7 @@ MAX_BATCH = 32  # samples that go through the net together
     "-o", "--output", metavar="FILE", help="Write the outputs whole to a .npy or .npz file, or draw them in a .png."
 )
 @click.option("--threads", type=click.IntRange(min=1), help="How many threads to use [default: one a core].")
+@print_after_option
 @choose_net
 def command(
     file: str,
@@ -47,6 +49,7 @@ def command(
     form: str,
     output: str | None,
     threads: int | None,
+    after: tuple[str, ...],
     net: str | None,
     overrides: dict[str, Any],
     root: Path | None,
@@ -56,7 +59,13 @@ def command(
 
     A net with several inputs takes that many INPUTs in order, once or again and again. Classes are shown with their
     probabilities; small outputs as numbers; larger ones by their shape and range (-o writes them whole).
+
+    With --print-after the graphs stand before the results (with --format json in standard error), and without an INPUT
+    alone.
     """
+    if not inputs and not after:
+        ctx = click.get_current_context()
+        raise click.MissingParameter(ctx=ctx, param_type="argument", param_hint="'INPUT...'")
     from cnnlang.cli.options import checked_file
     from cnnlang.cli.results import Result, results_json, results_text
     from cnnlang.expand import pick
@@ -66,6 +75,12 @@ def command(
     if weights is not None and seed is not None:
         msg = "--weights and --seed exclude each other: weights are trained or random"
         raise UsageError(msg)
+    if after:
+        text = _graphs(program, after, inputs, threads)
+        if not inputs:
+            put(text)
+            return 0
+        (say if form == "json" else put)(f"{text}\n")
     source = weights if weights is not None else _default_weights(file, program, seed)
     model = Model(program, source, seed or 0, threads)
     names, outputs = _run(model, program, inputs)
@@ -80,6 +95,15 @@ def command(
     results = [Result(name, values) for name, values in zip(names, outputs, strict=True)]
     put(results_json(results, program, top) if form == "json" else results_text(results, program, top))
     return 0
+
+
+def _graphs(program: Program, after: Sequence[str], inputs: Sequence[str], threads: int | None) -> str:
+    """The graphs after some passes, the plan for inputs of the first sample's sizes."""
+    shapes = None
+    if PLAN in after and inputs:
+        _, arrays = next(_samples(program, inputs))
+        shapes = [array.shape for array in arrays]
+    return graphs_text(program, after, threads, shapes, terminal_width())
 
 
 def _default_weights(file: str, program: Program, seed: int | None) -> str | None:

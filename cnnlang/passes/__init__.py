@@ -129,8 +129,7 @@ def unknown(name: str, known: Collection[str]) -> str:
     from cnnlang.expand.cures.suggest import nearest
 
     near = nearest(name, known)
-    hint = f"; did you mean `{near}`?" if near else ""
-    return f"there is no pass `{name}`{hint} There are {', '.join(known)}"
+    return f"there is no pass `{name}`" + (f"; did you mean `{near}`?" if near else "")
 
 
 def check(graph: Graph) -> None:

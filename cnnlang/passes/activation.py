@@ -22,7 +22,9 @@ PRODUCERS = (Convolution, Deconv, Dense, BatchNorm, SameShape)
 
 
 def fuse_activation(graph: Graph) -> Graph:
-    """Join a function of single numbers with the layer, bn or merge whose only user it is.
+    """Join an activation with the step in front of it.
+
+    That is a layer, bn or merge whose only user it is.
 
     Law: f(layer(x)) = (f . layer)(x), number by number. An activation that has weights (`prelu`) or reads several
     numbers (`softmax`) stays a step of its own, and so does one whose input somebody else reads.

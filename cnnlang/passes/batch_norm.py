@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def fold_batch_norm(graph: Graph) -> Graph:
-    """Fold a bn into the convolution, deconvolution or dense layer whose only user it is.
+    """Fold a bn into the layer in front of it.
+
+    That is a convolution, deconvolution or dense layer whose only user it is.
 
     Law, for an output channel with scale = bn.weight / sqrt(bn.running_var + eps)::
 

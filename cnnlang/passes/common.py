@@ -13,11 +13,11 @@ from cnnlang.passes.walk import rewrite
 
 
 def share_common(graph: Graph) -> Graph:
-    """Let one step serve all that do the same to the same values with the same weights.
+    """Let one step serve all that do the same.
 
-    Law: an operator is a function. Weights are the same where their paths are, and fixed numbers where they are equal;
-    layers with weights of their own stay apart, whatever these hold. A dropout is no function and is left alone. The
-    first of equal steps stays, with its name and place.
+    Law: an operator is a function, of its values and its weights. Weights are the same where their paths are, and fixed
+    numbers where they are equal; layers with weights of their own stay apart, whatever these hold. A dropout is no
+    function and is left alone. The first of equal steps stays, with its name and place.
     """
     first: dict[Hashable, Node] = {}
     keys = Keys()

@@ -17,7 +17,9 @@ MAX_NUMBERS = 4096  # of a result that is written into the graph
 
 
 def fold_constants(graph: Graph) -> Graph:
-    """Make weights of the steps whose inputs are all weights, and fixed numbers of arithmetic on fixed numbers.
+    """Compute what depends on weights alone with them.
+
+    Steps whose inputs are all weights become weights, and arithmetic on fixed numbers becomes fixed numbers.
 
     Law: a function of what never changes never changes. The file's own values all come from an input; this is for what
     other passes and graphs made by hand hold. A result of a net, and what is read as a value together with others, stay

@@ -7,7 +7,10 @@ from cnnlang.ops.dense import Dropout
 
 
 def remove_dropout(graph: Graph) -> Graph:
-    """Law: in inference, dropout(x) = x."""
+    """Remove dropouts.
+
+    Law: in inference, dropout(x) = x.
+    """
 
     def rule(node: Node) -> Node | None:
         match node:

@@ -11,7 +11,9 @@ from cnnlang.passes.walk import rewrite, use_counts
 
 
 def hoist_activation(graph: Graph) -> Graph:
-    """Move a relu from behind a maximum or minimum pooling to before it.
+    """Move a relu from behind a pooling to before it.
+
+    That is a pooling by maximum or minimum.
 
     Law: f(max(a, b)) = max(f(a), f(b)) where f never falls, and likewise for min. Only where a layer in front takes the
     activation in (then it costs nothing, though there are more numbers), and nobody else reads what is between them. A

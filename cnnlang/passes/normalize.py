@@ -22,9 +22,9 @@ MAX_RATIO = 16  # of mean to std: so many times a sum of what is not yet shifted
 
 
 def fold_normalize(graph: Graph) -> Graph:
-    """Fold a `normalize` into the convolutions and dense layers that read it, if they all take it in.
+    """Fold a `normalize` into the layers behind it, where that is exact.
 
-    Law, for weights w of inputs c::
+    These are convolutions and dense layers, and all that read it must take it in. Law, for weights w of inputs c::
 
         sum of w * (x - mean[c]) / std[c] = sum of (w / std[c]) * x - sum of w * mean[c] / std[c]
 
@@ -33,15 +33,7 @@ def fold_normalize(graph: Graph) -> Graph:
     where this number is the same for all channels, and else leaves it. A mean far from 0 in units of std stays as well:
     it would cost digits.
     """
-    users = users_of(graph)
-    taken = {
-        node
-        for node in graph.nodes
-        if isinstance(node.op, Normalize)
-        and node not in graph.outputs
-        and max(map(abs, ratios(node.op))) <= MAX_RATIO
-        and all(behind(user.op, node.op, node.type) for user in users.get(node, []))
-    }
+    taken = foldable(graph)
 
     def rule(old: Node, new: Node) -> Node | None:
         if not old.inputs or old.inputs[0] not in taken:
@@ -56,6 +48,19 @@ def fold_normalize(graph: Graph) -> Graph:
         return Node.of(op, *normalize.inputs, kernel, shift, span=new.span, name=new.name)
 
     return rewrite(graph, rule)
+
+
+def foldable(graph: Graph) -> set[Node]:
+    """Every `normalize` that its readers all take in."""
+    users = users_of(graph)
+    return {
+        node
+        for node in graph.nodes
+        if isinstance(node.op, Normalize)
+        and node not in graph.outputs
+        and max(map(abs, ratios(node.op))) <= MAX_RATIO
+        and all(behind(user.op, node.op, node.type) for user in users.get(node, []))
+    }
 
 
 def ratios(op: Normalize) -> list[float]:

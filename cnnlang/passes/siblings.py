@@ -27,7 +27,9 @@ def pointwise(siblings: Sequence[Node], users: Mapping[Node, Sequence[Node]]) ->
 
 
 def merge_siblings(graph: Graph, policy: Policy = pointwise) -> Graph:
-    """Join convolutions that read one value in the same way, and cut the result into their parts.
+    """Join convolutions that read one value alike.
+
+    The result is cut into their parts.
 
     Law: the channels of a convolution's result do not see each other, so that those of several, one after the other,
     are the result of the convolution whose weights are theirs, one after the other. Siblings read the same value with

@@ -10,12 +10,13 @@ Part = tuple[Node, int, int]  # of a value, the channels from one up to another
 
 
 def remove_unread(graph: Graph) -> Graph:
-    """Let `channels` read the branches of a `concat` that it takes something of, so that the others are not computed.
+    """Remove branches that are made and then cut away.
+
+    `channels` of a `concat` reads the branches that it takes something of, and the others are not computed.
 
     Law: channels(i, j) of a concat is the concat of what the branches hold there; channels(i, j) of channels(k, l) is
     channels(k + i, k + j). A node that no result needs is in no graph to begin with, for nodes are found from the
-    results; what is left to remove are channels that are made and then cut away. A slice that takes something of every
-    branch stays.
+    results. A slice that takes something of every branch stays.
     """
 
     def rule(node: Node) -> Node | None:

@@ -12,6 +12,8 @@ from cnnlang.ops.base import Input
 from cnnlang.ops.dense import Dropout
 from cnnlang.ops.elementwise import Elementwise
 from cnnlang.ops.norm import BatchNorm
+from cnnlang.passes.hoist import is_extreme, never_falls
+from cnnlang.passes.normalize import foldable
 from cnnlang.passes.walk import use_counts
 from cnnlang.program import Program
 from cnnlang.verify.runners import Array, Weights
@@ -50,15 +52,18 @@ class CpuRunner:
 
 
 def shown(graph: Graph) -> list[Node]:
-    """The values that the optimised graph has too: not what a bn, an activation or a dropout alone goes on from.
+    """The values that the optimised graph has too: not what a bn, an activation or a dropout alone goes on from, nor
+    what a layer takes in from before it.
 
     As further outputs they leave the fusions as they are, so that what is looked at is what ran.
     """
     counts = use_counts(graph)
     outputs = set(graph.outputs)
-    hidden = {
-        node.inputs[0]
-        for node in graph.nodes
-        if isinstance(node.op, BatchNorm | Elementwise | Dropout) and counts[node.inputs[0]] == 1
-    }
+    hidden = foldable(graph)
+    for node in graph.nodes:
+        if isinstance(node.op, BatchNorm | Elementwise | Dropout) and counts[node.inputs[0]] == 1:
+            (before,) = node.values
+            hidden.add(before)
+            if never_falls(node.op) and is_extreme(before) and counts[before.inputs[0]] == 1:
+                hidden.add(before.inputs[0])  # the activation is done between these two
     return [n for n in graph.nodes if n in outputs or not (n.op.is_weight or isinstance(n.op, Input) or n in hidden)]
