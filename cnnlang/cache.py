@@ -13,6 +13,7 @@ import secrets
 import stat
 import sys
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 LIMIT = 2 * 2**30  # bytes of all files together
@@ -79,6 +80,21 @@ def write(path: Path, parts: Iterable[bytes | memoryview]) -> bool:
     except OSError:
         return False
     return True
+
+
+def read_sealed(path: Path) -> bytes | None:
+    """What `write_sealed` wrote; None where there is none to trust, or a damaged one."""
+    seal, _, body = (read(path) or b"").partition(b"\n")
+    return body if seal == _seal(body) else None
+
+
+def write_sealed(path: Path, body: bytes) -> bool:
+    """Write a file behind a hash of what it holds; answers as `write` does."""
+    return write(path, [_seal(body) + b"\n" + body])
+
+
+def _seal(body: bytes) -> bytes:
+    return sha256(body).hexdigest().encode()
 
 
 def files(folder: Path) -> Iterator[Path]:

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import os
+import functools
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import llvmlite
-import llvmlite.binding as llvm
 from llvmlite import ir
 
+from cnnlang import cache
 from cnnlang.backends.numba_cpu import driver
 from cnnlang.backends.numba_cpu.emitter import Kernel
 from cnnlang.backends.numba_cpu.kernels import WRITERS
 from cnnlang.backends.numba_cpu.machine import Machine, object_code
-from cnnlang.files import write_bytes
-from cnnlang.system import cache_folder
+from cnnlang.backends.numba_cpu.placing import Image, UnplaceableError
+from cnnlang.system import cache_folder, processors
+
+if TYPE_CHECKING:
+    import llvmlite.binding as llvm  # imported only where something is compiled
 
 RUN = "run"
+
+Object: TypeAlias = tuple[tuple[str, ...], bytes]  # the names of the arguments, and the object code
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class Loaded:
     arguments: tuple[str, ...]
 
 
-@cache
+@functools.cache
 def _version() -> str:
     """What the code depends on besides the machine: this package's own text and LLVM's version."""
     own = sha256()
@@ -48,11 +53,8 @@ class Code:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        target = machine.target()
-        empty = llvm.parse_assembly("")
-        empty.triple = machine.triple
-        self._engine = llvm.create_mcjit_compiler(empty, target)
         self._loaded: dict[Any, Loaded] = {}
+        self._images: list[Image] = []  # the memory that they stand in
         self._lock = threading.Lock()
 
     def load(self, specs: Iterable[Any]) -> dict[Any, Loaded]:
@@ -63,20 +65,64 @@ class Code:
 
     def _load(self, specs: Iterable[Any]) -> None:
         wanted = [s for s in dict.fromkeys(specs) if s not in self._loaded]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            made = list(pool.map(self._object, wanted))
-        for spec, (name, arguments, code) in zip(wanted, made, strict=True):
-            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-            self._loaded[spec] = Loaded(_address(self._engine, name), arguments)
+        if not wanted:
+            return
+        found = {spec: self._kept(spec) for spec in wanted}
+        missing = [spec for spec, kept in found.items() if kept is None]
+        if missing:
+            self.machine.target()  # what it prepares is prepared once
+            with ThreadPoolExecutor(processors()) as pool:  # LLVM runs without the interpreter's lock
+                found |= zip(missing, pool.map(self._compiled, missing), strict=True)
+        names = [self._name(spec) for spec in wanted]
+        objects = [one for one in found.values() if one is not None]
+        for spec, (arguments, _), address in zip(wanted, objects, self._placed(names, objects), strict=True):
+            self._loaded[spec] = Loaded(address, arguments)
 
-    def _object(self, spec: Any) -> tuple[str, tuple[str, ...], bytes]:
-        key = f"{spec!r} {self.machine!r} {_version()}"
-        digest = sha256(key.encode()).hexdigest()
-        name = RUN if spec == RUN else f"kernel_{digest[:16]}"
-        path = cache_folder() / f"{digest[:40]}.kernel"
-        kept = _kept(path)
-        if kept is not None:
-            return name, *kept
+    def _placed(self, names: Sequence[str], objects: Sequence[Object]) -> list[int]:
+        """The addresses of functions, whose object code comes into memory."""
+        try:
+            image = Image([code for _, code in objects], names)
+        except UnplaceableError:
+            return [self._placed_by_llvm(name, code) for name, (_, code) in zip(names, objects, strict=True)]
+        self._images.append(image)
+        return image.addresses
+
+    def _placed_by_llvm(self, name: str, code: bytes) -> int:
+        import llvmlite.binding as llvm
+
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+        return int(self._engine.get_function_address(name))
+
+    @cached_property
+    def _engine(self) -> llvm.ExecutionEngine:
+        import llvmlite.binding as llvm
+
+        target = self.machine.target()
+        empty = llvm.parse_assembly("")
+        empty.triple = self.machine.triple
+        return llvm.create_mcjit_compiler(empty, target)
+
+    def _digest(self, spec: Any) -> str:
+        return sha256(f"{spec!r} {self.machine!r} {_version()}".encode()).hexdigest()
+
+    def _name(self, spec: Any) -> str:
+        return RUN if spec == RUN else f"kernel_{self._digest(spec)[:16]}"
+
+    def _path(self, spec: Any) -> Path:
+        return cache_folder() / f"{self._digest(spec)[:40]}.kernel"
+
+    def _kept(self, spec: Any) -> Object | None:
+        """A kernel from the cache."""
+        body = cache.read_sealed(self._path(spec))
+        if body is None:
+            return None
+        names, _, code = body.partition(b"\n")
+        return tuple(names.decode().split()), code
+
+    def _compiled(self, spec: Any) -> Object:
+        """A kernel, compiled and kept."""
+        name = self._name(spec)
         module = ir.Module(name)
         if spec == RUN:
             driver.write(module, name, self.machine.triple)
@@ -86,28 +132,5 @@ class Code:
             WRITERS[type(spec)](kernel, spec)
             arguments = kernel.args.names
         code = object_code(str(module), self.machine)
-        write_bytes(path, _sealed(arguments, code))
-        return name, tuple(arguments), code
-
-
-def _sealed(arguments: Sequence[str], code: bytes) -> bytes:
-    """A file of the cache: a hash of what follows, the names of the arguments, the object code."""
-    body = " ".join(arguments).encode() + b"\n" + code
-    return sha256(body).hexdigest().encode() + b"\n" + body
-
-
-def _kept(path: Path) -> tuple[tuple[str, ...], bytes] | None:
-    """What a file of the cache holds; None where there is none, or a damaged one."""
-    try:
-        seal, _, body = path.read_bytes().partition(b"\n")
-    except OSError:
-        return None
-    if seal != sha256(body).hexdigest().encode():
-        return None
-    names, _, code = body.partition(b"\n")
-    return tuple(names.decode().split()), code
-
-
-def _address(engine: llvm.ExecutionEngine, name: str) -> int:
-    engine.finalize_object()
-    return int(engine.get_function_address(name))
+        cache.write_sealed(self._path(spec), " ".join(arguments).encode() + b"\n" + code)
+        return tuple(arguments), code

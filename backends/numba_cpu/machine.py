@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
-import llvmlite.binding as llvm
+from cnnlang.backends.numba_cpu.names import names
+
+if TYPE_CHECKING:
+    import llvmlite.binding as llvm  # imported only where something is compiled
 
 WIDTHS = {"avx512f": 16, "avx": 8}  # lanes of float32, by the feature that gives them; 4 everywhere else
 
@@ -38,6 +42,8 @@ class Machine:
     fuses: bool = True
 
     def target(self) -> llvm.TargetMachine:
+        import llvmlite.binding as llvm
+
         _initialise()
         if self.triple != llvm.get_default_triple():
             _initialise_others()
@@ -58,12 +64,16 @@ OTHERS = {
 
 @cache
 def _initialise() -> None:
+    import llvmlite.binding as llvm
+
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
 
 
 @cache
 def _initialise_others() -> None:
+    import llvmlite.binding as llvm
+
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
 
@@ -71,14 +81,13 @@ def _initialise_others() -> None:
 @cache
 def host(width: int | None = None) -> Machine:
     """This machine; `width` takes narrower vectors than it has."""
-    _initialise()
-    features = llvm.get_host_cpu_features()
-    widest = next((w for name, w in WIDTHS.items() if features.get(name)), 4)
+    triple, cpu, features = names()
+    there = features.split(",")
+    widest = next((w for name, w in WIDTHS.items() if f"+{name}" in there), 4)
     chosen = min(width or widest, widest)
-    triple = llvm.get_default_triple()
-    registers = 32 if features.get("avx512f") or triple.startswith(("aarch64", "arm64")) else 16
-    fuses = bool(features.get("fma")) or not triple.startswith("x86_64")
-    return Machine(triple, llvm.get_host_cpu_name(), features.flatten(), chosen, registers, fuses)
+    registers = 32 if "+avx512f" in there or triple.startswith(("aarch64", "arm64")) else 16
+    fuses = "+fma" in there or not triple.startswith("x86_64")
+    return Machine(triple, cpu, features, chosen, registers, fuses)
 
 
 def object_code(text: str, machine: Machine) -> bytes:
@@ -94,6 +103,8 @@ def assembly(text: str, machine: Machine) -> str:
 
 
 def _optimised(text: str, machine: Machine) -> tuple[llvm.ModuleRef, llvm.TargetMachine]:
+    import llvmlite.binding as llvm
+
     target = machine.target()
     if not machine.fuses:  # LLVM would call a function of the C library for each lane
         text = text.replace("llvm.fma.", "llvm.fmuladd.")

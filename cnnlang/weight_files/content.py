@@ -26,17 +26,13 @@ def content_of(descriptor: int) -> str | None:
     found = os.fstat(descriptor)
     told = f"{found.st_dev} {found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
     path = cache_folder() / f"{sha256(told.encode()).hexdigest()[:40]}.stamp"
-    kept = cache.read(path)
-    if kept is not None and len(kept) == 128 and kept[64:] == _seal(kept[:64]):
-        return kept[:64].decode()
+    kept = cache.read_sealed(path)
+    if kept is not None:
+        return kept.decode()
     content = _hashed(descriptor)
     if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) > SETTLED:
-        cache.write(path, [content.encode() + _seal(content.encode())])
+        cache.write_sealed(path, content.encode())
     return content
-
-
-def _seal(text: bytes) -> bytes:
-    return sha256(b"seal " + text).hexdigest().encode()
 
 
 def _hashed(descriptor: int) -> str:
