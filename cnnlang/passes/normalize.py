@@ -22,7 +22,7 @@ MAX_RATIO = 16  # of mean to std: so many times a sum of what is not yet shifted
 
 
 def fold_normalize(graph: Graph) -> Graph:
-    """Fold a `normalize` into the layers behind it, where that is exact.
+    """Fold a `normalize` into layers behind it, where exact.
 
     These are convolutions and dense layers, and all that read it must take it in. Law, for weights w of inputs c::
 
