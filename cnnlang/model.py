@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cnnlang.program import Program
 
 Array = NDArray[np.float32]
+FLOAT32 = np.dtype(np.float32)
 
 
 class Model:
@@ -116,8 +117,9 @@ class Model:
             There are too few or too many inputs, or one does not fit.
         """
         arrays = [_real(node, x) for node, x in zip(self._graph.inputs, inputs, strict=False)]
-        shapes = tuple(np.shape(x) for x in (*arrays, *inputs[len(arrays) :]))
-        if shapes not in self._fitting:
+        shapes = tuple([x.shape for x in arrays])
+        if shapes not in self._fitting or len(arrays) < len(inputs):
+            shapes += tuple(np.shape(x) for x in inputs[len(arrays) :])
             self._check(shapes)
             self._fitting.add(shapes)
         results = self._engine(arrays)
@@ -193,6 +195,8 @@ def lazy_weights_for(
 
 def _real(node: Node, x: Any) -> Array:
     """An input as float32; `InputError` for what are no real numbers."""
+    if type(x) is np.ndarray and x.dtype is FLOAT32 and x.flags.c_contiguous:  # as is, for what is below takes a while
+        return x
     label = node.op.label if isinstance(node.op, Input) else node.name
     try:
         array = np.asarray(x)

@@ -45,6 +45,7 @@ class Engine:
         self._threads = threads
         self.code = _code(width)
         self._programs: OrderedDict[tuple[tuple[int, ...], ...], Program] = OrderedDict()
+        self._last: tuple[tuple[tuple[int, ...], ...], Program | None] = ((), None)
         self._lock = threading.Lock()
 
     def __call__(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
@@ -57,10 +58,13 @@ class Engine:
         UsageError
             There is not enough memory.
         """
-        return tuple(self.program(tuple(x.shape for x in inputs))(inputs))
+        return tuple(self.program(tuple([x.shape for x in inputs]))(inputs))
 
     def program(self, shapes: tuple[tuple[int, ...], ...]) -> Program:
         """The plan for inputs of these shapes, made if it is not there."""
+        last, found = self._last
+        if last == shapes and found is not None:
+            return found
         with self._lock:
             found = self._programs.get(shapes)
             if found is None:
@@ -70,4 +74,5 @@ class Engine:
                 if len(self._programs) > KEPT:
                     self._programs.popitem(last=False)
             self._programs.move_to_end(shapes)
+            self._last = (shapes, found)
             return found

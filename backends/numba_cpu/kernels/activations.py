@@ -22,6 +22,9 @@ LOG = (
     7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
     2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
 )  # fmt: skip
+# tanh(x) = x P(x^2) / Q(x^2): the least relative error for |x| <= 9, fitted by Lawson's iteration
+TANH_ABOVE = (1.3354291894529524e-8, 2.0608842532965355e-5, 3.495575161650777e-3, 1.338101476430893e-1, 1.0)
+TANH_BELOW = (7.776413895044243e-7, 3.2856123289093375e-4, 2.5876935571432114e-2, 4.6714329719543457e-1, 1.0)
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
@@ -90,15 +93,12 @@ def _sigmoid(k: Kernel, x: Value, parameters: list[Value]) -> Value:
 
 
 def _tanh(k: Kernel, x: Value, parameters: list[Value]) -> Value:
-    """Near 0 a series (Cephes' tanhf), else 1 - 2 / (e^2x + 1)."""
-    size = k.intrinsic("llvm.fabs", x)
-    square = k.b.fmul(x, x)
-    near = (-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
-    series = k.fma(k.b.fmul(_polynomial(k, near, square), square), x, x)
-    e = exp(k, k.b.fadd(size, size))
-    far = k.b.fsub(k.constant(1.0), k.b.fdiv(k.constant(2.0), k.b.fadd(e, k.constant(1.0))))
-    far = k.intrinsic("llvm.copysign", far, x)
-    return k.b.select(k.b.fcmp_unordered("<", size, k.constant(0.625)), series, far)
+    """A rational function of x, which is within 2.1e-8 of tanh where |x| <= 9; within 5 ulp as it is rounded."""
+    bounded = k.clamp(x, k.constant(-9.0), k.constant(9.0))
+    square = k.b.fmul(bounded, bounded)
+    above = k.b.fmul(_polynomial(k, TANH_ABOVE, square), bounded)
+    value = k.b.fdiv(above, _polynomial(k, TANH_BELOW, square))
+    return k.clamp(value, k.constant(-1.0), k.constant(1.0))
 
 
 def expm1(k: Kernel, x: Value) -> Value:

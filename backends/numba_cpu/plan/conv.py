@@ -44,7 +44,7 @@ def convolve(op: Conv, conv: Node, out_node: Node, to: Lowering, residual: Place
     x = to.of(source, conv_halo(op, source.type, conv.type))
     out = to.make(out_node)
     top, _, left, _ = op.pads(source.type)
-    size = winograd.size_of(op, x, out, to.machine, to.threads)
+    size = winograd.size_of(op, x, out, to.threads)
     if size is not None:
         winograd.convolve(
             to, conv.name, op, size, x, out, (-top, -left), weight,

@@ -8,7 +8,6 @@ import numpy as np
 
 from cnnlang.backends.numba_cpu.kernels.conv import Conv
 from cnnlang.backends.numba_cpu.kernels.winograd import Winograd, WinogradInput, WinogradOutput
-from cnnlang.backends.numba_cpu.machine import Machine
 from cnnlang.backends.numba_cpu.packing import Packed
 from cnnlang.backends.numba_cpu.plan.lowering import Lowering, activation_of
 from cnnlang.backends.numba_cpu.plan.packed import Transformed, shape_of
@@ -24,13 +23,13 @@ BANDWIDTH = 6  # bytes of weights that come while a vector is multiplied and add
 TRANSFORM = {2: 120, 4: 450}  # vectors that could be multiplied while a piece of a block is transformed
 
 
-def size_of(op: ConvOp, x: Place, out: Place, machine: Machine, threads: int) -> int | None:
+def size_of(op: ConvOp, x: Place, out: Place, threads: int) -> int | None:
     """m of F(m x m, 3 x 3), or None where a direct sum is better.
 
     What is multiplied less stands against what is transformed, and against larger weights, which are read once.
     """
     plain = op.kernel == (3, 3) and op.stride == (1, 1) == op.dilation and op.groups == 1
-    if not plain or x.lanes == 1 or x.channels < x.lanes or out.channels < out.lanes or machine.registers < 32:
+    if not plain or x.lanes == 1 or x.channels < x.lanes or out.channels < out.lanes:
         return None
     pairs, cells = x.blocks * x.lanes * out.blocks, out.images * out.height * out.width
 
