@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -52,9 +53,20 @@ class Lazy(Mapping[str, Array]):
     def __len__(self) -> int:
         return len(self._makers)
 
+    @abstractmethod
     def identity(self) -> str | None:
-        """A text that no other weights have; None where there is none, or they are not worth remembering."""
-        return None
+        """A text that no other weights have; None where it cannot be had."""
+
+
+class Drawn(Lazy):
+    """Weights to begin with; all that decides about them stands in `told`."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Array]], told: str) -> None:
+        super().__init__(makers)
+        self._told = told
+
+    def identity(self) -> str:
+        return self._told
 
 
 class InFile(Lazy):

@@ -23,14 +23,14 @@ from cnnlang.ir import Graph
 from cnnlang.ops.base import Weight, WeightSpec
 from cnnlang.weight_files import WRITERS, SafetensorsFile, Stored, as_numpy, opened, refuse_folder
 from cnnlang.weight_files.fitting import Weights, as_in_net, collect, fitting
-from cnnlang.weight_sources import InFile, Lazy, fixed
+from cnnlang.weight_sources import Drawn, InFile, fixed
 
 if TYPE_CHECKING:
     from cnnlang.program import Program
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-PIECE = 2**14  # numbers that are drawn at once
+PIECE = 2**17  # numbers that are drawn at once
 
 
 def load_weights(
@@ -141,8 +141,10 @@ def initialise(graph: Graph, seed: int, init: Initializer | None = None) -> Weig
 
 
 def lazy_initialise(graph: Graph, seed: int, init: Initializer | None = None) -> Mapping[str, NDArray[np.float32]]:
-    """The same, each weight drawn when it is asked for."""
-    return Lazy(_makers(graph, seed, init))
+    """The same, not to be written to, each weight drawn when it is asked for."""
+    specs = [f"{path} {_spec(node.op)}" for path, node in graph.weights.items()]
+    told = "\n".join([f"seed {seed}, init {init}", np.__version__, *specs])
+    return Drawn(_makers(graph, seed, init), hashlib.sha256(told.encode()).hexdigest())
 
 
 def _makers(graph: Graph, seed: int, init: Initializer | None) -> dict[str, Callable[[], NDArray[np.float32]]]:

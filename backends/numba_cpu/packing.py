@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
@@ -16,10 +16,12 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 import cnnlang
+from cnnlang import cache
 from cnnlang.backends.numba_cpu import store
 from cnnlang.backends.numba_cpu.constants import Array, Constants, described
 from cnnlang.ir import Node
 from cnnlang.system import cache_folder, processors
+from cnnlang.weight_sources import Drawn, Lazy
 
 LEAST = 1_000_000  # bytes that are worth a file: fewer are made as soon as read
 
@@ -58,13 +60,12 @@ class Packer:
     Parameters
     ----------
     weights
-        An array for each of its weights, by path. Where they have an `identity` (a function that answers a text that
-        no other weights have, or None), what is made of them is kept on disk.
+        An array for each of its weights, by path. What is made of those that have an identity is kept on disk.
     """
 
     def __init__(self, weights: Mapping[str, Array]) -> None:
         self.constants = Constants(weights)
-        self._identity: Callable[[], str | None] = getattr(weights, "identity", lambda: None)
+        self._weights = weights
         self._made: WeakValueDictionary[str, Array] = WeakValueDictionary()
         self._lock = threading.Lock()
 
@@ -85,17 +86,27 @@ class Packer:
         kept = store.load(path, [missing[key].layout.packed for key in keys]) if path else None
         if kept is None:
             kept = self._made_now([missing[key] for key in keys])
-            if path:
+            if path and self._is_worth_keeping(path):
                 store.save(path, kept)
         return dict(zip(keys, kept, strict=True))
 
     def _path(self, missing: Mapping[str, Packed]) -> Path | None:
         """Where they are kept; None where nothing tells these weights from others."""
-        identity = self._identity()
+        identity = self._weights.identity() if isinstance(self._weights, Lazy) else None
         if identity is None:
             return None
         whole = sha256("\n".join([_version(), identity, *sorted(missing)]).encode())
         return cache_folder() / f"{whole.hexdigest()[:40]}.packed"
+
+    def _is_worth_keeping(self, path: Path) -> bool:
+        """Not where weights were drawn at random, before they are drawn again: most seeds are used once."""
+        if not isinstance(self._weights, Drawn):
+            return True
+        before = path.with_suffix(".stamp")
+        if cache.read(before) is not None:
+            return True
+        cache.write(before, [])
+        return False
 
     def _made_now(self, wanted: Sequence[Packed]) -> list[Array]:
         """On as many threads as there are processors: NumPy copies without the interpreter's lock."""
@@ -111,7 +122,7 @@ class Packer:
         return [made[i] for i in range(len(wanted))]
 
 
-@cache
+@functools.cache
 def _version() -> str:
     """What packed weights depend on besides the net, its weights and their layout: how they are read and computed."""
     home = Path(cnnlang.__file__).parent
