@@ -15,7 +15,7 @@ from cnnlang.interpret import interpret
 from cnnlang.ir import Graph, Node
 from cnnlang.ops import OPERATORS
 from cnnlang.ops.base import Fixed, Input, Weight, WeightSpec
-from cnnlang.passes import PASSES, fold_constants, merge_siblings, optimize, share_common
+from cnnlang.passes import PASSES, fold_constants, merge_siblings, optimize, share_common, unknown
 from tests.helpers import apply, assert_close, random_inputs, random_weights
 
 N = Term.variable("N")
@@ -186,6 +186,29 @@ def test_a_pass_that_is_not_there() -> None:
     graph = cnnlang.loads(INCEPTION).graph
     with pytest.raises(UsageError, match="there is no pass `merge_sibling`; did you mean `merge-siblings`"):
         optimize(graph, ["merge_sibling"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("fold_batch_norm", "fold-batch-norm"),
+        ("fold_bn", "fold-batch-norm"),
+        ("batch-norm", "fold-batch-norm"),
+        ("Remove-Dropout", "remove-dropout"),
+        ("dropout", "remove-dropout"),
+        ("CSE", "share-common"),
+        ("dead_code", "remove-unread"),
+        ("constant-foldin", "fold-constants"),
+        ("fuse-activations", "fuse-activation"),
+    ],
+)
+def test_a_name_that_is_nearly_one(typed: str, meant: str) -> None:
+    assert unknown(typed) == f"there is no pass `{typed}`; did you mean `{meant}`?"
+
+
+@pytest.mark.parametrize("typed", ["", "zzz", "remove", "é" * 1000])
+def test_a_name_that_is_none(typed: str) -> None:
+    assert "did you mean" not in unknown(typed)
 
 
 def test_passes_have_names_and_titles() -> None:

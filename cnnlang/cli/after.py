@@ -48,7 +48,7 @@ def _read_names(ctx: click.Context, param: click.Parameter, values: tuple[str, .
         if name not in known:
             wide = max(map(len, known))
             there = "\n".join(f"  {n:{wide}}  {title}" for n, title in known.items())
-            msg = f"{unknown(name, known)}\n{there}"
+            msg = f"{unknown(name, (PLAN, ALL))}\n{there}"
             raise UsageError(msg)
     return tuple(name for name in known if name in values)
 

@@ -48,9 +48,20 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """A rewrite, and whether `optimize` runs it unless told otherwise."""
+    """A rewrite of graphs.
+
+    Attributes
+    ----------
+    rewrite
+        The function.
+    aliases
+        What other compilers call it, for messages.
+    is_on
+        Whether `optimize` runs it unless told otherwise.
+    """
 
     rewrite: Callable[[Graph], Graph]
+    aliases: tuple[str, ...] = ()
     is_on: bool = True
 
     def __call__(self, graph: Graph) -> Graph:
@@ -72,15 +83,23 @@ class Pass:
 
 PASSES: tuple[Pass, ...] = (
     Pass(remove_dropout),  # first: what stands between two steps hides one from the other
-    Pass(remove_identity),
-    Pass(remove_unread),
-    Pass(share_common),  # before all that wants a value to have one user: two equal users become one
-    Pass(fold_batch_norm),  # before activations: they stand behind the bn, and join the layer once that is gone
-    Pass(fold_normalize),
-    Pass(fold_constants),  # behind the folding, which makes arithmetic on weights
+    Pass(remove_identity, ("simplify", "canonicalize", "eliminate-nop", "algebraic-simplification")),
+    Pass(remove_unread, ("dce", "dead-code", "dead-code-elimination", "eliminate-deadend")),
+    Pass(
+        share_common, ("cse", "gvn", "common-subexpressions", "common-subexpression-elimination")
+    ),  # before all that wants a value to have one user: two equal users become one
+    Pass(
+        fold_batch_norm, ("fold-bn", "bn-folding", "conv-bn", "fuse-bn", "fuse-bn-into-conv")
+    ),  # before activations: they stand behind the bn, and join the layer once that is gone
+    Pass(fold_normalize, ("normalize-folding", "fold-mean")),
+    Pass(
+        fold_constants, ("constant-folding", "const-fold", "constprop")
+    ),  # behind the folding, which makes arithmetic on weights
     Pass(hoist_activation),  # puts an activation where the next pass finds it
-    Pass(fuse_activation),
-    Pass(merge_siblings, is_on=False),  # last: siblings must have the same activation; it does not always pay
+    Pass(fuse_activation, ("fusion", "fuse", "epilogue-fusion", "fuse-relu", "conv-relu")),
+    Pass(
+        merge_siblings, ("horizontal-fusion", "sibling-merging", "merge-convolutions"), is_on=False
+    ),  # last: siblings must have the same activation; it does not always pay
 )
 
 
@@ -121,14 +140,19 @@ def find(name: str) -> Pass:
     for step in PASSES:
         if step.name == name:
             return step
-    raise UsageError(unknown(name, [step.name for step in PASSES]))
+    raise UsageError(unknown(name))
 
 
-def unknown(name: str, known: Collection[str]) -> str:
-    """The message for a name that is none of these."""
+def unknown(name: str, others: Collection[str] = ()) -> str:
+    """The message for a name that no pass has, nor one of these others."""
     from cnnlang.expand.cures.suggest import nearest
 
-    near = nearest(name, known)
+    plain = name.lower().replace("_", "-")
+    own = {step.name: step.name for step in PASSES} | {other: other for other in others}
+    foreign = {alias: step.name for step in PASSES for alias in step.aliases}
+    containing = [known for known in own if plain and plain in known]
+    near = own.get(nearest(plain, own) or "") or foreign.get(nearest(plain, foreign) or "")
+    near = foreign.get(plain) or (containing[0] if len(containing) == 1 else near)
     return f"there is no pass `{name}`" + (f"; did you mean `{near}`?" if near else "")
 
 
