@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cnnlang.errors import UsageError
 from cnnlang.ir import Graph
 from cnnlang.passes.activation import Fused, fuse_activation
+from cnnlang.passes.average import average_first
 from cnnlang.passes.batch_norm import FoldedBias, FoldedDeconvKernel, FoldedKernel, fold_batch_norm
 from cnnlang.passes.common import share_common
 from cnnlang.passes.constants import Computed, fold_constants
@@ -29,6 +30,7 @@ __all__ = [
     "NormalizedBias",
     "NormalizedKernel",
     "Pass",
+    "average_first",
     "check",
     "find",
     "fold_batch_norm",
@@ -95,6 +97,7 @@ PASSES: tuple[Pass, ...] = (
     Pass(
         fold_constants, ("constant-folding", "const-fold", "constprop")
     ),  # behind the folding, which makes arithmetic on weights
+    Pass(average_first),  # behind the folding of bn, which may stand between the two
     Pass(hoist_activation),  # puts an activation where the next pass finds it
     Pass(fuse_activation, ("fusion", "fuse", "epilogue-fusion", "fuse-relu", "conv-relu")),
     Pass(
