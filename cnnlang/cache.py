@@ -18,6 +18,7 @@ from pathlib import Path
 
 LIMIT = 2 * 2**30  # bytes of all files together
 SHARE = 4  # a file may take this part of the limit, and of what is free on the disk
+SMALL = 1_000_000  # bytes for which nobody looks how much there is
 SUFFIXES = (".kernel", ".packed", ".stamp")
 
 
@@ -60,8 +61,8 @@ def write(path: Path, parts: Iterable[bytes | memoryview]) -> bool:
 
     Answers whether it is there; a full disk, or a folder that cannot be written to, is no error.
     """
-    parts = list(parts)
-    size = sum(len(part) if isinstance(part, bytes) else part.nbytes for part in parts)
+    views = [view.cast("B") for part in parts if (view := memoryview(part)).nbytes]
+    size = sum(view.nbytes for view in views)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
         if not _make_room(path.parent, size):
@@ -69,10 +70,10 @@ def write(path: Path, parts: Iterable[bytes | memoryview]) -> bool:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         try:
             with os.fdopen(descriptor, "wb", buffering=0) as file:
-                for part in parts:
-                    rest = memoryview(part).cast("B")
-                    while rest:
-                        rest = rest[file.write(rest) :]
+                for view in views:
+                    done = 0
+                    while done < view.nbytes:
+                        done += file.write(view[done:])
             beside.replace(path)
         except BaseException:
             beside.unlink(missing_ok=True)
@@ -99,13 +100,16 @@ def _seal(body: bytes) -> bytes:
 
 def files(folder: Path) -> Iterator[Path]:
     """The files that this module writes there, unfinished ones among them."""
-    for suffix in SUFFIXES:
-        yield from sorted(folder.glob(f"*{suffix}"))
-        yield from sorted(folder.glob(f".*{suffix}.*"))
+    for entry in os.scandir(folder):
+        begun = entry.name.startswith(".") and any(f"{suffix}." in entry.name for suffix in SUFFIXES)
+        if begun or entry.name.endswith(SUFFIXES):
+            yield Path(entry.path)
 
 
 def _make_room(folder: Path, size: int) -> bool:
-    """Remove what was used longest ago until there is room; whether there is."""
+    """Remove what was used longest ago until there is room; whether there is. Small files are let in as they are."""
+    if size < SMALL:
+        return True
     if hasattr(os, "statvfs"):
         disk = os.statvfs(folder)
         if size > disk.f_bavail * disk.f_frsize // SHARE:
