@@ -18,7 +18,7 @@ from cnnlang.ops.conv import Conv as ConvOp
 from cnnlang.ops.elementwise import Elementwise
 
 NEAR = 100_000  # floats of a thread's transforms that stay near, with the weights beside them
-ALL = 1_500_000  # floats of the transforms of all pieces that may lie in memory between stages
+ALL = 4_000_000  # floats of the transforms of all pieces that may lie in memory between stages
 BANDWIDTH = 6  # bytes of weights that come while a vector is multiplied and added
 TRANSFORM = {2: 120, 4: 450}  # vectors that could be multiplied while a piece of a block is transformed
 
