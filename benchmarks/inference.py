@@ -1,175 +1,188 @@
-"""The time of one call beside other frameworks, interleaved in one run on one machine.
+"""The time of a call beside other frameworks', in one run on one machine.
 
-    python -m benchmarks.inference --net ResNet18 --batch 1 --threads 2
+    python -m benchmarks.inference --net resnet18 --batch 1 --threads 2
 
-Each peer runs the same net with the same weights on the same input: PyTorch the module that cnnlang emits (eager, and
-with `--compile` through torch.compile), ONNX Runtime and OpenVINO, where they are installed, the exported model. The
-outputs are compared first. In each round everybody runs once; a ratio is a peer's time over cnnlang's in one round.
+Everybody runs the same net with the same weights on the same input, with the same number of threads, and the outputs
+are compared first. Then all take turns: in each round everybody is timed once, so that a machine that is slower for a
+while is slower for all, and a peer's time is divided by cnnlang's of the same round. Shown are the median of these
+ratios, and the ratio of the least times.
+
+Who has just run is not asleep: after a call on two threads PyTorch's threads keep a processor busy for 15 ms and ONNX
+Runtime's for 50 ms, waiting for more, and would take it from whoever is timed next. So everybody rests before a turn
+(`--pause`), and begins it with a call that is not timed, which wakes its own threads and fills the caches with its own
+weights (`--burst`). So each is timed as in a server that serves one request after the other.
+
+The peak is what this machine's threads can multiply and add at most, measured before and after; Winograd's method does
+fewer operations than count, and may pass it. Each net, batch and number of threads is measured in a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import cnnlang
-from benchmarks.results import write_section
-from cnnlang.backends.onnx import export
+from benchmarks.contenders import OURS, PEERS, Array, Task, outputs, prepare
+from benchmarks.nets import NETS, UnknownNet, load
+from benchmarks.results import Row, record, stamp
+from benchmarks.timing import Rules, in_rounds, summarised
+from cnnlang.backends.numba_cpu.code import Code
+from cnnlang.backends.numba_cpu.machine import host
+from cnnlang.backends.numba_cpu.profile import peak
+from cnnlang.errors import CnnError
+from cnnlang.summary.grid import Grid
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-NETS = {
-    "LeNet5": "lenet5.cnn",
-    "AlexNet": "alexnet.cnn",
-    "VGG16": "vgg16.cnn",
-    "GoogLeNet": "googlenet.cnn",
-    "ResNet18": "resnet.cnn",
-    "ResNet50": "resnet.cnn",
-    "ResNet152": "resnet.cnn",
-    "SqueezeNet1_1": "squeezenet.cnn",
-    "MobileNetV2": "mobilenetv2.cnn",
-    "DenseNet121": "densenet121.cnn",
-    "UNet": "unet.cnn",
-}
-Run = Callable[[], Any]
+TOLERANCE = 1e-4  # of the largest output
+ROOT = Path(__file__).resolve().parent.parent
 
 
-def torch_module(net: cnnlang.Net, weights: Any) -> Any:
-    """The emitted module with the weights, in evaluation mode."""
-    import torch
-
-    space: dict[str, Any] = {"__name__": "emitted"}
-    exec(compile(net.emit("torch"), "<torch source>", "exec"), space)  # our own text
-    module: torch.nn.Module = space[net.name]()
-    state = {path: torch.from_numpy(np.array(array)) for path, array in weights.items()}
-    assert not module.load_state_dict(state, strict=False).unexpected_keys
-    return module.eval()
-
-
-def in_torch(net: cnnlang.Net, weights: Any, x: np.ndarray, threads: int, *, compiled: bool) -> Run:
-    import torch
-
-    module = torch_module(net, weights)
-    if compiled:
-        module = torch.compile(module)
-    tensor = torch.from_numpy(x)
-
-    def run() -> Any:
-        torch.set_num_threads(threads)
-        with torch.inference_mode():
-            return module(tensor).numpy()
-
-    return run
-
-
-def in_onnxruntime(model: bytes, x: np.ndarray, threads: int) -> Run:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda: session.run(None, {name: x})[0]
-
-
-def in_openvino(model: bytes, x: np.ndarray, threads: int) -> Run:
-    import openvino
-
-    core = openvino.Core()
-    read = core.read_model(model)
-    read.reshape(x.shape)
-    options = {
-        "INFERENCE_NUM_THREADS": threads,
-        "INFERENCE_PRECISION_HINT": "f32",
-        "PERFORMANCE_HINT": "LATENCY",
+def measure(net: str, values: dict[str, Any], batch: int, threads: int, rules: Rules, without: Sequence[str]) -> Row:
+    """One net at one batch on so many threads."""
+    task = Task(load(net, values), batch, threads)
+    runs = prepare(task, without)
+    expected = outputs(runs[OURS]())
+    differences = {name: apart(outputs(run()), expected) for name, run in runs.items()}
+    wrong = {name: f"{value:.1e}" for name, value in differences.items() if not value <= TOLERANCE}
+    if wrong:
+        msg = f"the outputs differ from cnnlang's by {wrong} of the largest"
+        raise AssertionError(msg)
+    before = peak(kernels(), threads)
+    seconds, calls = in_rounds(runs, rules)
+    return {
+        "net": task.net.name,
+        "batch": batch,
+        "threads": threads,
+        **stamp(),
+        "macs": int(str(task.net.macs)) * batch,
+        "peak_gflops": max(before, peak(kernels(), threads)),
+        "rounds": len(seconds[OURS]),
+        "calls": calls,
+        "pause": rules.pause,
+        "contenders": {name: {**asdict(t), "apart": differences[name]} for name, t in summarised(seconds)},
     }
-    request = core.compile_model(read, "CPU", options).create_infer_request()
-    return lambda: request.infer([x], share_inputs=True, share_outputs=True)[0]
 
 
-def contenders(net: cnnlang.Net, x: np.ndarray, threads: int, *, compiled: bool) -> Iterator[tuple[str, Run]]:
-    """cnnlang first, then whoever is installed."""
-    model = net.compile(seed=0, threads=threads)
-    yield "cnnlang", lambda: model(x)
-    yield "PyTorch", in_torch(net, model.weights, x, threads, compiled=False)
-    if compiled:
-        yield "torch.compile", in_torch(net, model.weights, x, threads, compiled=True)
-    exported = export(net.program, model.weights)
-    if find_spec("onnxruntime"):
-        yield "ONNX Runtime", in_onnxruntime(exported, x, threads)
-    if find_spec("openvino"):
-        yield "OpenVINO", in_openvino(exported, x, threads)
+@cache
+def kernels() -> Code:
+    """Kept as long as threads may be in it."""
+    return Code(host())
 
 
-def measure(name: str, batch: int, threads: int, rounds: int, *, compiled: bool) -> dict[str, list[float]]:
-    """Seconds of each round, by contender; the outputs agree."""
-    net = cnnlang.load(EXAMPLES / NETS[name], net=name, set={"H": 16, "W": 16} if name == "UNet" else None)
-    channels, height, width = (int(str(size)) for size in net.graph.inputs[0].type.shape[1:])
-    x = np.random.default_rng(0).normal(size=(batch, channels, height, width)).astype(np.float32)
-    runs = dict(contenders(net, x, threads, compiled=compiled))
-    ours = np.array(runs["cnnlang"]())
-    for peer, run in runs.items():
-        theirs = np.asarray(run())
-        apart = float(np.abs(theirs - ours).max() / np.abs(ours).max())
-        assert apart < 1e-4, f"{name}: {peer}'s output is {apart:.1e} apart"
-    seconds: dict[str, list[float]] = {peer: [] for peer in runs}
-    for turn in range(-2, rounds):
-        for peer, run in runs.items():
-            start = time.perf_counter()
-            run()
-            if turn >= 0:
-                seconds[peer].append(time.perf_counter() - start)
-    return seconds
+def apart(theirs: Sequence[Array], ours: Sequence[Array]) -> float:
+    """The largest difference between two lists of outputs, in parts of the largest number of each output."""
+    return max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(theirs, ours, strict=True))
 
 
-def row(name: str, batch: int, threads: int, seconds: dict[str, list[float]]) -> str:
-    """A line of the table: our time, each peer's median ratio, the best peer's, and the ratio of the best times."""
-    ours = seconds["cnnlang"]
-    cells = [name, str(batch), str(threads), f"{statistics.median(ours) * 1000:.3f}", f"{min(ours) * 1000:.3f}"]
-    ratios = {}
-    for peer in PEERS:
-        if peer in seconds:
-            ratios[peer] = statistics.median(a / b for a, b in zip(seconds[peer], ours, strict=True))
-        cells.append(f"{ratios[peer]:.2f}" if peer in ratios else "")
-    best = min(min(times) for peer, times in seconds.items() if peer != "cnnlang")
-    return f"| {' | '.join([*cells, f'{best / min(ours):.2f}'])} |"
+def in_another_process(arguments: Sequence[str]) -> list[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.json"
+        command = [sys.executable, "-m", "benchmarks.inference", *arguments, "--json", str(path), "--quiet"]
+        subprocess.run(command, cwd=ROOT, check=True)
+        found: list[Row] = json.loads(path.read_text(encoding="utf-8"))
+        return found
 
 
-PEERS = ("PyTorch", "torch.compile", "ONNX Runtime", "OpenVINO")
-HEAD = [
-    "cnnlang's time in milliseconds; each peer's time over it, the median of the rounds; and the best peer's least",
-    "time over cnnlang's least.",
-    "",
-    f"| net | batch | threads | ms | least | {' | '.join(PEERS)} | least / least |",
-    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-]
+def as_text(row: Row) -> str:
+    """A measurement as a table."""
+    threads = "1 thread" if row["threads"] == 1 else f"{row['threads']} threads"
+    what = f"{row['net']}, batch {row['batch']}, {threads}, {row['rounds']} rounds"
+    cells = [
+        [
+            name,
+            f"{1e3 * timed['median']:.3f}",
+            f"{1e3 * timed['least']:.3f}",
+            f"{2e-9 * row['macs'] / timed['least']:.1f}",
+            f"{2e-9 * row['macs'] / timed['least'] / row['peak_gflops']:.0%}",
+            *((f"{timed['ratio']:.2f}", f"{timed['least_ratio']:.2f}") if name != OURS else ("", "")),
+            f"{timed['apart']:.0e}" if name != OURS else "",
+        ]
+        for name, timed in row["contenders"].items()
+    ]
+    headings = ["", "ms", "least ms", "GFLOP/s", "of peak", "ratio", "least ratio", "apart"]
+    return "\n".join(
+        [
+            f"{what}; peak {row['peak_gflops']:.0f} GFLOP/s",
+            "",
+            Grid(headings, cells, [False, *[True] * 7], {}).text(),
+            "",
+        ]
+    )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--net", choices=NETS, action="append", help="repeatable; all unless given")
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--threads", type=int, action="append", help="repeatable; 1 and 2 unless given")
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--compile", action="store_true", help="torch.compile too, which takes half a minute a net")
-    parser.add_argument("--record", action="store_true", help="write the table into results.md")
-    options = parser.parse_args()
-    lines = list(HEAD)
-    for name in options.net or NETS:
-        rounds = options.rounds * 20 if name == "LeNet5" else options.rounds
-        for threads in options.threads or (1, 2):
-            seconds = measure(name, options.batch, threads, rounds, compiled=options.compile)
-            lines.append(row(name, options.batch, threads, seconds))
-            print(lines[-1], flush=True)
-    if options.record:
-        write_section(f"Inference, batch {options.batch}", lines)
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="python -m benchmarks.inference", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument(
+        "--net", action="append", metavar="NET",
+        help="an example's net, as in resnet18, or a .cnn file, as in a.cnn or a.cnn:Name; repeatable [default: all]",
+    )  # fmt: skip
+    made.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter's value; repeatable"
+    )
+    made.add_argument("--batch", type=int, action="append", metavar="N", help="repeatable [default: 1]")
+    made.add_argument("--threads", type=int, action="append", metavar="N", help="repeatable [default: 1 and 2]")
+    made.add_argument("--rounds", type=int, default=20, metavar="N", help="at most so many [default: 20]")
+    made.add_argument("--limit", type=float, default=60, metavar="SECONDS", help="of all rounds, about [default: 60]")
+    made.add_argument(
+        "--burst", type=int, metavar="N", help="calls in a row, one not timed [default: 5 ms, 2 at least]"
+    )
+    made.add_argument("--pause", type=float, default=0.06, metavar="SECONDS", help="before each [default: 0.06]")
+    made.add_argument("--without", action="append", default=[], choices=PEERS, help="leave a peer out; repeatable")
+    made.add_argument("--json", metavar="FILE", help="write what was measured")
+    made.add_argument("--record", action="store_true", help="put it into results.json and results.md")
+    made.add_argument("--quiet", action="store_true", help="no table")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    from cnnlang.cli.options import values_of
+
+    options = parser().parse_args(arguments)
+    if options.burst is not None and options.burst < 2:
+        parser().error("--burst: 2 at least, of which one is timed")
+    tasks = list(product(options.net or NETS, options.batch or [1], options.threads or [1, 2]))
+    rows: list[Row] = []
+    try:
+        for net, batch, threads in tasks:
+            if len(tasks) == 1:
+                rules = Rules(options.rounds, options.limit, options.burst, options.pause)
+                values = values_of(options.set)
+                made = [measure(net, values, batch, threads, rules, options.without)]
+            else:
+                made = in_another_process(_alone(options, net, batch, threads))
+            rows += made
+            if not options.quiet:
+                print("\n".join(map(as_text, made)), flush=True)
+            if options.record:
+                record(made)
+    except (UnknownNet, CnnError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.json:
+        Path(options.json).write_text(f"{json.dumps(rows, indent=1)}\n", encoding="utf-8")
+    return 0
+
+
+def _alone(options: argparse.Namespace, net: str, batch: int, threads: int) -> list[str]:
+    """The arguments for one measurement."""
+    said = ["--net", net, "--batch", str(batch), "--threads", str(threads), "--rounds", str(options.rounds)]
+    said += ["--limit", str(options.limit), "--pause", str(options.pause)]
+    said += ["--burst", str(options.burst)] if options.burst is not None else []
+    for name, given in (("--set", options.set), ("--without", options.without)):
+        said += [word for value in given for word in (name, value)]
+    return said
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,8 +19,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def read_values(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Value]:
-    """The values of `--set`: each a name and an expression of the language."""
-    return dict(map(_read_value, values))
+    """The values of `--set`."""
+    return values_of(values)
+
+
+def values_of(texts: Sequence[str]) -> dict[str, Value]:
+    """What each text `NAME=VALUE` says, VALUE being an expression of the language."""
+    return dict(map(_read_value, texts))
 
 
 def _read_value(text: str) -> tuple[str, Value]:
