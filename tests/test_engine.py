@@ -148,6 +148,7 @@ def test_awkward_geometries_agree_with_the_reference(body: str, batch: int, lane
             {"N": 1},
         ),
         ("input x: [N, 37, 1, 1]\nconv(37, 1, pad=(0, 0, 0, 1))", {"N": 2}),
+        ("input x: [N, 3, 6, 5]\nconcat { | conv(4, 3, pad=1, fill=1) | conv(4, 3, pad=1) }", {"N": 2}),
         ("input x: [N, 5, 6, 6]\nsigmoid -> lrn(1, beta=1, k=0) -> conv(5, 3)", {"N": 2}),
         ("input x: [N, 5, 6, 6]\nbn -> add { | in | in } -> softmax -> conv(5, 3)", {"N": 2}),
         ("input x: [N, 8, 8, 9]\nmax { | conv(16, 3, pad=1) | conv(16, 3, pad=1) | conv(16, 3, pad=1) }", {"N": 4}),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -54,6 +53,7 @@ class Code:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self._loaded: dict[Any, Loaded] = {}
+        self._others: dict[int, Code] = {}
         self._images: list[Image] = []  # the memory that they stand in
         self._lock = threading.Lock()
 
@@ -63,6 +63,15 @@ class Code:
             self._load(specs)
             return self._loaded
 
+    def of_width(self, lanes: int) -> Code:
+        """The kernels of the same machine for vectors of so many lanes."""
+        if lanes == self.machine.width:
+            return self
+        with self._lock:
+            if lanes not in self._others:
+                self._others[lanes] = Code(replace(self.machine, width=lanes))
+            return self._others[lanes]
+
     def _load(self, specs: Iterable[Any]) -> None:
         wanted = [s for s in dict.fromkeys(specs) if s not in self._loaded]
         if not wanted:
@@ -70,6 +79,8 @@ class Code:
         found = {spec: self._kept(spec) for spec in wanted}
         missing = [spec for spec, kept in found.items() if kept is None]
         if missing:
+            from concurrent.futures import ThreadPoolExecutor
+
             self.machine.target()  # what it prepares is prepared once
             with ThreadPoolExecutor(processors()) as pool:  # LLVM runs without the interpreter's lock
                 found |= zip(missing, pool.map(self._compiled, missing), strict=True)

@@ -58,12 +58,15 @@ class Program:
         wanted = [a for stage in self.stages for a in stage.args.values() if isinstance(a, Packed)]
         packed = dict(zip(wanted, packer.arrays(wanted), strict=True))
         self._packed = list(packed.values())  # what the table points to
-        kernels = code.load([RUN, *(stage.spec for stage in self.stages)])
+        kernels = {
+            width: code.of_width(width).load([stage.spec for stage in self.stages if stage.width == width])
+            for width in {stage.width for stage in self.stages}
+        }
         self.rows = np.zeros((len(self.stages), len(ROW)), np.int64)
         base = self._arena.ctypes.data
         base += -base % (4 * LINE)
         for row, stage, meets in zip(self.rows, self.stages, meetings(self.stages), strict=True):
-            kernel = kernels[stage.spec]
+            kernel = kernels[stage.width][stage.spec]
             words = np.zeros(len(kernel.arguments), np.int64)
             for k, name in enumerate(kernel.arguments):
                 match stage.args[name]:
@@ -84,7 +87,7 @@ class Program:
                         words[k] = number
             self._words.append(words)
             row[:] = kernel.address, words.ctypes.data, stage.items, meets, _portion(stage)
-        self._job = Job(kernels[RUN].address, self.rows, self.threads)
+        self._job = Job(code.load([RUN])[RUN].address, self.rows, self.threads)
 
     @property
     def memory(self) -> int:

@@ -73,7 +73,7 @@ def sums(
     The weight's `shape` is [outputs, inputs/groups, rows, columns]; one that is `transposed`, a deconvolution's, begins
     with its inputs. The results are cells `at`, `at + spread`, ... of `out`.
     """
-    lanes, planar = to.lanes, x.lanes == 1
+    planar = x.lanes == 1
     height, width = size or (out.height, out.width)
     spec, parameters = activation_of(activation)
     # one row of pixels, where rows follow each other without a gap
@@ -89,9 +89,9 @@ def sums(
     if is_row:  # images side by side are the pixels
         width, images, x_step = x.images, 1, x.image
     rows, columns, vectors = tile(height, width, out.blocks, to.machine)
-    step = 0 if is_row else stride[1] * (1 if planar else lanes)
-    unroll = 1 if planar else min(4, lanes)
-    layout = direct(shape, groups, taps, x, vectors, lanes, unroll, transposed=transposed)
+    step = 0 if is_row else stride[1] * x.lanes
+    unroll = 1 if planar else x.channels if 2 <= x.channels <= min(6, x.lanes) else 4
+    layout = direct(shape, groups, taps, x, vectors * out.lanes, unroll, transposed=transposed)
     table = layout.table(x, [tap[2] * x.row + tap[3] * x.lanes for tap in taps])
     kernel = ConvKernel(rows, columns, vectors, step, unroll, spec)
     tiles_y, tiles_x = -(-height // rows), -(-width // columns)
@@ -107,7 +107,7 @@ def sums(
         w_group=math.prod(layout.packed[1:]), groups=count, tiles_y=tiles_y, tiles_x=tiles_x, height=height,
         width=width, x_image=x.image, x_row=x.row * stride[0], x_step=x_step,
         out_image=out.image, out_plane=out.plane, out_row=out.row * spread[0],
-        out_step=out.image if is_row else lanes * spread[1],
+        out_step=out.image if is_row else out.lanes * spread[1],
         res_image=residual.image if residual else 0, res_plane=residual.plane if residual else 0,
         res_row=residual.row if residual else 0, **parameters,
     )  # fmt: skip
@@ -145,7 +145,7 @@ def _(op: Depthwise, node: Node, to: Lowering) -> None:
         return
     x = to.of(source, conv_halo(op, source.type, node.type))
     out = to.make(node)
-    lanes = to.lanes
+    lanes = out.lanes
     top, _, left, _ = op.pads(source.type)
     taps = [
         (ky * op.dilation[0] - top) * x.row + (kx * op.dilation[1] - left) * lanes
@@ -213,7 +213,7 @@ def _(op: Deconv, node: Node, to: Lowering) -> None:
             taps = [(ky, kx, oy, ox) for ky, oy in rows for kx, ox in columns]
             sums(
                 to, node.name, x, out, weight, shape, to.constants[bias[0]] if bias else None, op.groups, taps, (1, 1),
-                activation_behind(node.op), at=py * out.row + px * to.lanes, size=(height, width), spread=op.stride,
+                activation_behind(node.op), at=py * out.row + px * out.lanes, size=(height, width), spread=op.stride,
                 transposed=True,
             )  # fmt: skip
 

@@ -28,11 +28,15 @@ from cnnlang.ir import Graph, Node, TensorType
 from cnnlang.ops.base import Input, Op
 from cnnlang.ops.conv import Conv
 from cnnlang.ops.dense import Dense
-from cnnlang.ops.elementwise import Elementwise, LeakyRelu, Relu, Relu6
-from cnnlang.ops.merge import Add, Concat
+from cnnlang.ops.elementwise import Elementwise, LeakyRelu, Prelu, Relu, Relu6
+from cnnlang.ops.merge import Add, Concat, SameShape
+from cnnlang.ops.norm import BatchNorm, Normalize
+from cnnlang.ops.pool import Pool as PoolOp
 from cnnlang.ops.shape import Flatten
 from cnnlang.passes import Fused
 
+NARROW = 8  # lanes of the vectors of values that have no more channels: half a vector's work would be for nothing
+BLOCK_BY_BLOCK = Elementwise | Prelu | SameShape | BatchNorm | Normalize | PoolOp  # make a block from the same blocks
 PLANAR = 4  # so many channels are read as planes: there is nothing to fill a vector with
 
 
@@ -88,6 +92,7 @@ class Lowering:
         self.parts: dict[Node, tuple[Node, int]] = {}  # what is written into a join, and from which channel on
         for node in reversed(self.graph.nodes):
             self._join(node)
+        self.narrow = self._narrow() if self.machine.width > NARROW else set()
         self.through = {node for node in self.graph.nodes if self._is_read_through(node)}
         self._roots: dict[Node, Place] = {}
 
@@ -128,6 +133,34 @@ class Lowering:
             and all(isinstance(producer(user.op), Dense) for user in users)
         )
 
+    def _narrow(self) -> set[Node]:
+        """Values of few channels that are made and read by what can have narrow vectors.
+
+        A pool and what works cell by cell reads vectors as wide as it writes; so its input and result are both narrow,
+        or none is.
+        """
+        found = {
+            node
+            for node in self.graph.nodes
+            if not node.op.is_weight
+            and node.type.rank == 4
+            and node.type.channels <= NARROW
+            and isinstance(producer(node.op), BLOCK_BY_BLOCK | Conv)
+            and node not in self.graph.outputs
+            and node not in self.parts
+            and all(isinstance(producer(user.op), BLOCK_BY_BLOCK | Conv) for user in self.users.get(node, []))
+        }
+        while wrong := {
+            node
+            for node in found
+            if (isinstance(producer(node.op), BLOCK_BY_BLOCK) and not found.issuperset(node.values))
+            or any(
+                isinstance(producer(user.op), BLOCK_BY_BLOCK) and user not in found for user in self.users.get(node, [])
+            )
+        }:
+            found -= wrong
+        return found
+
     # --- places -------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
@@ -144,6 +177,7 @@ class Lowering:
         for node in self.graph.nodes:
             if node.op.is_weight or isinstance(node.op, Input) or node in self.taken:
                 continue
+            self.lanes = NARROW if node in self.narrow else self.machine.width
             try:
                 lower(node.op, node, self)
             except NoRule:
@@ -151,6 +185,7 @@ class Lowering:
                 self.make(node)  # so that what follows can be looked at
         if missing:
             raise FindingsError(missing)
+        self.lanes = self.machine.width
         for i, node in enumerate(self.graph.outputs):
             leave(self.stage, i, self.places[node])
 
@@ -211,7 +246,7 @@ class Lowering:
             "out": At(place.buffer, 0), "runs": longs(np.array(around).reshape(-1)), "images": place.images,
             "out_image": place.image, "value": halo.value,
         }  # fmt: skip
-        self.stages.append(Stage("halo", Fill(), args, len(around) * place.images))
+        self.stages.append(Stage("halo", Fill(), args, len(around) * place.images, self.machine.width))
 
     def of(self, node: Node, halo: Halo | None = None) -> Place:
         """Where a value lies; with at least this halo, copied if it has another."""
@@ -223,12 +258,14 @@ class Lowering:
             getattr(have, side) >= getattr(halo, side) for side in ("top", "bottom", "left", "right")
         ):
             return place
+        lanes, self.lanes = self.lanes, place.lanes
         copy = self._new(node.type, halo)
         self.pointwise("copy", "same", [place], copy)
+        self.lanes = lanes
         return copy
 
     def stage(self, name: str, spec: Any, items: int, macs: int = 0, /, **args: Argument) -> None:
-        self.stages.append(Stage(name, spec, args, items, macs))
+        self.stages.append(Stage(name, spec, args, items, self.lanes, macs))
 
     # --- in and out ---------------------------------------------------------------------------------------------------
 

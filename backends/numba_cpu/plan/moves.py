@@ -42,7 +42,7 @@ def _(op: Flatten, node: Node, to: Lowering) -> None:
         return
     x, out = to.of(node.inputs[0]), to.make(node)
     places = [
-        x.channel(c) + r * x.row + k * to.lanes
+        x.channel(c) + r * x.row + k * x.lanes
         for c in range(x.channels)
         for r in range(x.height)
         for k in range(x.width)
@@ -113,7 +113,7 @@ def _(op: PixelShuffle, node: Node, to: Lowering) -> None:
         for v in range(r):
             to.move(
                 node.name, x, out, range(u * r + v, x.channels, r * r), range(x.height), range(x.width),
-                at=u * out.row + v * to.lanes, row_step=r, column_step=r,
+                at=u * out.row + v * out.lanes, row_step=r, column_step=r,
             )  # fmt: skip
 
 

@@ -103,15 +103,14 @@ class Direct:
 
 
 def direct(
-    shape: Shape, groups: int, taps: Sequence[tuple[int, int, int, int]], x: Place, vectors: int,
-    lanes: int, unroll: int, *, transposed: bool = False,
+    shape: Shape, groups: int, taps: Sequence[tuple[int, int, int, int]], x: Place, wide: int, unroll: int, *,
+    transposed: bool = False,
 ) -> Direct:  # fmt: skip
-    """The layout for tiles of so many vectors of outputs."""
-    outputs, inputs = shape[:2]
-    wide = vectors * lanes
+    """The layout for tiles that are `wide` outputs wide."""
+    (outputs, inputs), lanes = shape[:2], x.lanes
     tiles = -(-outputs // wide)
     cells = tuple(tap[0] * shape[3] + tap[1] for tap in taps)
-    if x.lanes == 1:  # planar: an entry is a channel
+    if lanes == 1:  # planar: an entry is a channel
         return Direct(shape, groups, transposed, cells, wide, 1, (0,) * tiles, inputs, 1)
     blocks, per_group = -(-x.channels // lanes), outputs // groups
     ranges = []  # of blocks of inputs, for each tile of outputs

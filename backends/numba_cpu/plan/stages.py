@@ -54,6 +54,8 @@ class Stage:
     args
         Its arguments by its own names; `out` and `scratch` are where it writes, and all stages that write to one
         buffer write to different cells of it.
+    width
+        Lanes of the kernel's vectors.
     macs
         Multiply-accumulates that it stands for, however it does them.
     """
@@ -62,6 +64,7 @@ class Stage:
     spec: Any
     args: Mapping[str, Argument]
     items: int
+    width: int
     macs: int = 0
 
     @property

@@ -29,7 +29,7 @@ def size_of(op: ConvOp, x: Place, out: Place, threads: int) -> int | None:
     What is multiplied less stands against what is transformed, and against larger weights, which are read once.
     """
     plain = op.kernel == (3, 3) and op.stride == (1, 1) == op.dilation and op.groups == 1
-    if not plain or x.lanes == 1 or x.channels < x.lanes or out.channels < out.lanes:
+    if not plain or x.lanes != out.lanes or x.channels < x.lanes or out.channels < out.lanes:
         return None
     pairs, cells = x.blocks * x.lanes * out.blocks, out.images * out.height * out.width
 
@@ -50,7 +50,7 @@ def convolve(
     bias: Array | None, activation: Elementwise | None, residual: Place | None,
 ) -> None:  # fmt: skip
     """Stages; `corner` is the first cell of the first window, from the map's own first cell."""
-    lanes, places = to.lanes, (size + 2) ** 2
+    lanes, places = out.lanes, (size + 2) ** 2
     down, across = -(-out.height // size), -(-out.width // size)
     total = out.images * down * across
     columns, vectors = tile(total, out.blocks, to.machine.registers)
