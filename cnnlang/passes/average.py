@@ -9,7 +9,9 @@ from cnnlang.passes.walk import rewrite, use_counts
 
 
 def average_first(graph: Graph) -> Graph:
-    """Take the average of windows before a 1x1 convolution, which has fewer cells then.
+    """Take averages before convolutions of single cells.
+
+    There are fewer cells then.
 
     Law: mean(W x + b) = W mean(x) + b, if the weights of the mean sum to 1: no padding counts. Only where the windows
     are fewer than the cells, and nobody else reads the convolution.

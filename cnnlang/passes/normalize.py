@@ -13,7 +13,7 @@ from cnnlang.ops.conv import Conv, Depthwise
 from cnnlang.ops.dense import Dense
 from cnnlang.ops.norm import Normalize
 from cnnlang.passes.batch_norm import with_bias
-from cnnlang.passes.walk import rewrite, users_of
+from cnnlang.passes.walk import rewrite, use_counts, users_of
 
 if TYPE_CHECKING:
     from cnnlang.ops.base import Array
@@ -33,6 +33,7 @@ def fold_normalize(graph: Graph) -> Graph:
     where this number is the same for all channels, and else leaves it. A mean far from 0 in units of std stays as well:
     it would cost digits.
     """
+    graph = join_normalize(graph)
     taken = foldable(graph)
 
     def rule(old: Node, new: Node) -> Node | None:
@@ -50,27 +51,54 @@ def fold_normalize(graph: Graph) -> Graph:
     return rewrite(graph, rule)
 
 
+def join_normalize(graph: Graph) -> Graph:
+    """Make one of two in a row, the first of which nobody else reads.
+
+    Law: ((x - m) / s - n) / t = (x - (m + n*s)) / (s*t).
+    """
+    counts = use_counts(graph)
+
+    def rule(old: Node, new: Node) -> Node | None:
+        if not isinstance(new.op, Normalize) or counts[old.inputs[0]] > 1:
+            return None
+        (before,) = new.inputs
+        if not isinstance(before.op, Normalize):
+            return None
+        both = [(m + n * s, s * t) for (m, s), (n, t) in zip(*numbers_of(before.op, new.op), strict=True)]
+        if not all(std > 0 and math.isfinite(std) for _, std in both):  # it underflows
+            return None
+        mean, std = (list(each) for each in zip(*both, strict=True))
+        joined = Normalize.make({"mean": mean, "std": std})
+        return Node.of(joined, *before.inputs, span=new.span, name=new.name) if is_near(joined) else None
+
+    return rewrite(graph, rule)
+
+
 def foldable(graph: Graph) -> set[Node]:
-    """Every `normalize` that its readers all take in."""
+    """Every `normalize` that its readers all take in, and have not taken one in yet."""
     users = users_of(graph)
     return {
         node
         for node in graph.nodes
         if isinstance(node.op, Normalize)
         and node not in graph.outputs
-        and max(map(abs, ratios(node.op))) <= MAX_RATIO
+        and is_near(node.op)
         and all(behind(user.op, node.op, node.type) for user in users.get(node, []))
+        and not any(isinstance(w.op, Normalized) for user in users.get(node, []) for w in user.weights)
     }
 
 
-def ratios(op: Normalize) -> list[float]:
-    """mean / std, channel by channel, or for all."""
-    count = max(len(op.mean), len(op.std))
-    return [m / s for m, s in zip(_each(op.mean, count), _each(op.std, count), strict=True)]
+def numbers_of(*ops: Normalize) -> list[list[tuple[float, float]]]:
+    """Mean and std of each, for as many channels as one of them names."""
+    count = max(len(numbers) for op in ops for numbers in (op.mean, op.std))
+    means = [op.mean if len(op.mean) == count else op.mean * count for op in ops]
+    stds = [op.std if len(op.std) == count else op.std * count for op in ops]
+    return [list(zip(*pair, strict=True)) for pair in zip(means, stds, strict=True)]
 
 
-def _each(numbers: tuple[float, ...], count: int) -> tuple[float, ...]:
-    return numbers if len(numbers) == count else numbers * count
+def is_near(op: Normalize) -> bool:
+    """Whether no mean is so far from 0, in units of its std, that it costs digits."""
+    return all(abs(mean) <= MAX_RATIO * std for mean, std in numbers_of(op)[0])
 
 
 @singledispatch
@@ -99,8 +127,7 @@ def _(op: Depthwise, before: Normalize, x: TensorType) -> Op | None:
 
 def one_fill(before: Normalize, fill: float) -> float | None:
     """What normalises to `fill` in every channel; None where channels differ."""
-    count = max(len(before.mean), len(before.std))
-    found = {fill * s + m for m, s in zip(_each(before.mean, count), _each(before.std, count), strict=True)}
+    found = {fill * std + mean for mean, std in numbers_of(before)[0]}
     return found.pop() if len(found) == 1 and all(map(math.isfinite, found)) else None
 
 
