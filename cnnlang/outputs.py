@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cnnlang.errors import UsageError
 from cnnlang.files import write_bytes
-from cnnlang.weight_files import write_npz
+from cnnlang.weight_files.npz_file import write_npz
 
 SUFFIXES = (".npy", ".npz", ".png")
 

@@ -21,7 +21,7 @@ from cnnlang.errors import WeightsError
 from cnnlang.initializers import Initializer
 from cnnlang.ir import Graph
 from cnnlang.ops.base import Weight, WeightSpec
-from cnnlang.weight_files import WRITERS, SafetensorsFile, Stored, as_numpy, opened, refuse_folder
+from cnnlang.weight_files import WRITERS, Stored, opened, refuse_folder
 from cnnlang.weight_files.fitting import Weights, as_in_net, collect, fitting
 from cnnlang.weight_sources import Drawn, InFile, fixed
 
@@ -76,6 +76,8 @@ def lazy_weights(
     place = Path(path)
     if place.suffix.lower() != ".safetensors" or sys.platform == "win32":  # an open file cannot be replaced there
         return fixed(load_weights(path, expected, ignore=ignore, program=program))
+    from cnnlang.weight_files.safetensors_file import SafetensorsFile
+
     refuse_folder(place)
     file = SafetensorsFile(place)
     found = fitting(str(path), as_in_net(place, file.stored, program), expected, ignore)
@@ -184,5 +186,10 @@ def _spec(op: Any) -> WeightSpec:
 
 
 def _in_memory(value: Any) -> Stored:
-    array = as_numpy(value) if hasattr(value, "detach") else np.asarray(value)  # asked without importing PyTorch
+    if hasattr(value, "detach"):  # asked without importing PyTorch
+        from cnnlang.weight_files.torch_file import as_numpy
+
+        array = as_numpy(value)
+    else:
+        array = np.asarray(value)
     return Stored(array.dtype.name, array.shape, array.copy)

@@ -6,7 +6,6 @@ import functools
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -110,6 +109,7 @@ class Packer:
 
     def _made_now(self, wanted: Sequence[Packed]) -> list[Array]:
         """On as many threads as there are processors: NumPy copies without the interpreter's lock."""
+        from concurrent.futures import ThreadPoolExecutor
 
         def make(one: Packed) -> Array:
             array = np.ascontiguousarray(one.layout(self.constants[one.weight]), np.float32)

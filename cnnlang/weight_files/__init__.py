@@ -9,48 +9,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnnlang.errors import WeightsError
-from cnnlang.weight_files.hdf5_file import open_hdf5
-from cnnlang.weight_files.keras_archive import open_keras
-from cnnlang.weight_files.npz_file import open_npz, write_npz
-from cnnlang.weight_files.onnx_file import open_onnx
-from cnnlang.weight_files.safetensors_file import SafetensorsFile, open_safetensors, save_safetensors
 from cnnlang.weight_files.stored import FLOATS, Stored, printable
-from cnnlang.weight_files.torch_file import as_numpy, open_torch, save_torch
 
-__all__ = [
-    "FLOATS",
-    "READERS",
-    "WRITERS",
-    "SafetensorsFile",
-    "Stored",
-    "as_numpy",
-    "opened",
-    "printable",
-    "refuse_folder",
-    "write_npz",
-]
+__all__ = ["FLOATS", "READERS", "WRITERS", "Stored", "opened", "printable", "refuse_folder"]
+
+
+def _of(module: str, name: str) -> Callable[..., Any]:
+    """A function of a module beside this one that is imported when it is called: most runs read one kind of file."""
+    return lambda *arguments: getattr(import_module(f"{__name__}.{module}"), name)(*arguments)
+
 
 READERS: dict[str, Callable[[Path], AbstractContextManager[dict[str, Stored]]]] = {
-    ".safetensors": open_safetensors,
-    ".npz": open_npz,
-    ".pth": open_torch,
-    ".pt": open_torch,
-    ".h5": open_hdf5,
-    ".hdf5": open_hdf5,
-    ".keras": open_keras,
-    ".onnx": open_onnx,
+    ".safetensors": _of("safetensors_file", "open_safetensors"),
+    ".npz": _of("npz_file", "open_npz"),
+    ".pth": _of("torch_file", "open_torch"),
+    ".pt": _of("torch_file", "open_torch"),
+    ".h5": _of("hdf5_file", "open_hdf5"),
+    ".hdf5": _of("hdf5_file", "open_hdf5"),
+    ".keras": _of("keras_archive", "open_keras"),
+    ".onnx": _of("onnx_file", "open_onnx"),
 }
 WRITERS: dict[str, Callable[[Path, Mapping[str, NDArray[np.float32]]], None]] = {
-    ".safetensors": save_safetensors,
-    ".npz": write_npz,
-    ".pth": save_torch,
-    ".pt": save_torch,
+    ".safetensors": _of("safetensors_file", "save_safetensors"),
+    ".npz": _of("npz_file", "write_npz"),
+    ".pth": _of("torch_file", "save_torch"),
+    ".pt": _of("torch_file", "save_torch"),
 }
 KERAS = (".h5", ".hdf5", ".keras")  # laid out so that only with the net they say which number is which
 

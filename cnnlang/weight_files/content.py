@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
 from cnnlang import cache
@@ -37,6 +36,8 @@ def content_of(descriptor: int) -> str | None:
 
 def _hashed(descriptor: int) -> str:
     """The SHA-256 of the SHA-256 of all pieces."""
+    from concurrent.futures import ThreadPoolExecutor
+
     size = os.fstat(descriptor).st_size
 
     def one(place: int) -> bytes:

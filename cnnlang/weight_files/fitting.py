@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnlang.errors import WeightsError
-from cnnlang.weight_files.keras_layout import Owner, owners, renamed
-from cnnlang.weight_files.mapping import Line, apply_map
 from cnnlang.weight_files.stored import FLOATS, Stored, printable
 
 if TYPE_CHECKING:
     from cnnlang.program import Program
+    from cnnlang.weight_files.keras_layout import Owner
+    from cnnlang.weight_files.mapping import Line
 
 Weights = dict[str, NDArray[np.float32]]
 Shapes = Mapping[str, tuple[int, ...]]
@@ -55,13 +54,22 @@ def as_in_net(
             "(in Python: `net.compile(weights=...)`)"
         )
         raise WeightsError(msg)
-    known = all_owners(program) if program else None
-    mapped = apply_map(str(path), lines, stored, known) if lines else dict(stored)
-    return renamed(mapped, program) if program else mapped
+    mapped = dict(stored)
+    if lines:
+        from cnnlang.weight_files.mapping import apply_map
+
+        mapped = apply_map(str(path), lines, stored, all_owners(program) if program else None)
+    if program is None or not any(entry.keras for entry in mapped.values()):
+        return mapped
+    from cnnlang.weight_files.keras_layout import renamed
+
+    return renamed(mapped, program)
 
 
 def all_owners(program: Program) -> dict[str, Owner]:
     """The weights of a net, and behind them those of heads that only train."""
+    from cnnlang.weight_files.keras_layout import owners
+
     return owners(program.graph) | owners(program.training_graph)
 
 
@@ -161,6 +169,8 @@ def _shown(shape: tuple[int, ...]) -> str:
 
 def _did_you_mean(name: str, shape: tuple[int, ...], missing: list[str], expected: Shapes) -> str:
     """The missing name most like an unexpected one that ends alike (`.weight`) or has its shape, better both."""
+    import difflib
+
     if len(name) > 200:
         return ""
     stem, _, leaf = name.rpartition(".")
