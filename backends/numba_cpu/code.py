@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +17,7 @@ from cnnlang import cache
 from cnnlang.backends.numba_cpu import driver
 from cnnlang.backends.numba_cpu.emitter import Kernel
 from cnnlang.backends.numba_cpu.kernels import WRITERS
+from cnnlang.backends.numba_cpu.locks import Lock
 from cnnlang.backends.numba_cpu.machine import Machine, object_code
 from cnnlang.backends.numba_cpu.placing import Image, UnplaceableError
 from cnnlang.system import cache_folder, processors
@@ -55,7 +55,7 @@ class Code:
         self._loaded: dict[Any, Loaded] = {}
         self._others: dict[int, Code] = {}
         self._images: list[Image] = []  # the memory that they stand in
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def load(self, specs: Iterable[Any]) -> dict[Any, Loaded]:
         """Every kernel that has been loaded, these among them."""

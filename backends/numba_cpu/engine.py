@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import cache
 
 from cnnlang.backends.numba_cpu.code import Code
+from cnnlang.backends.numba_cpu.locks import Lock
 from cnnlang.backends.numba_cpu.machine import host
 from cnnlang.backends.numba_cpu.packing import Packer
 from cnnlang.backends.numba_cpu.plan.stages import Array
@@ -46,7 +46,7 @@ class Engine:
         self.code = _code(width)
         self._programs: OrderedDict[tuple[tuple[int, ...], ...], Program] = OrderedDict()
         self._last: tuple[tuple[tuple[int, ...], ...], Program | None] = ((), None)
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def __call__(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
         """The outputs for inputs in float32, each contiguous, of shapes that fit.

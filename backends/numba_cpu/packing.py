@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,6 +17,7 @@ import cnnlang
 from cnnlang import cache
 from cnnlang.backends.numba_cpu import store
 from cnnlang.backends.numba_cpu.constants import Array, Constants, described
+from cnnlang.backends.numba_cpu.locks import Lock
 from cnnlang.ir import Node
 from cnnlang.system import cache_folder, processors
 from cnnlang.weight_sources import Drawn, Lazy
@@ -66,7 +66,7 @@ class Packer:
         self.constants = Constants(weights)
         self._weights = weights
         self._made: WeakValueDictionary[str, Array] = WeakValueDictionary()
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def arrays(self, wanted: Sequence[Packed]) -> list[Array]:
         """An array for each, for as long as somebody keeps it; equal ones are one."""

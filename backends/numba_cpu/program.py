@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import threading
 from collections.abc import Sequence
 
 import numpy as np
 
 from cnnlang.backends.numba_cpu.code import RUN, Code
 from cnnlang.backends.numba_cpu.driver import ROW
+from cnnlang.backends.numba_cpu.locks import Lock
 from cnnlang.backends.numba_cpu.packing import Packed, Packer
 from cnnlang.backends.numba_cpu.plan import plan
 from cnnlang.backends.numba_cpu.plan.memory import LINE, assign, meetings
@@ -54,7 +54,7 @@ class Program:
         self._from: list[tuple[ctypes.c_int64, int]] = []  # a word of a kernel's, the number of the input it points to
         self._to: list[tuple[ctypes.c_int64, int]] = []
         self._words: list[Array] = []  # what the table points to
-        self._lock = threading.Lock()
+        self._lock = Lock()
         wanted = [a for stage in self.stages for a in stage.args.values() if isinstance(a, Packed)]
         packed = dict(zip(wanted, packer.arrays(wanted), strict=True))
         self._packed = list(packed.values())  # what the table points to
