@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterable, Iterator
@@ -63,7 +62,7 @@ def write(path: Path, parts: Iterable[bytes | memoryview]) -> bool:
     """
     views = [view.cast("B") for part in parts if (view := memoryview(part)).nbytes]
     size = sum(view.nbytes for view in views)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    beside = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
     try:
         if not _make_room(path.parent, size):
             return False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -29,7 +28,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             with target.open("wb") as file:
                 yield file
             return
-        beside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}")
+        beside = target.with_name(f".{target.name[:100]}.{os.urandom(6).hex()}")
         try:
             with beside.open("xb") as file:
                 yield file

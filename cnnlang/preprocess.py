@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -206,6 +205,8 @@ def _refuse_unknown(values: Mapping[str, Value]) -> None:
         if name in known:
             continue
         other = Preprocess.argument_aliases.get(name.lower())
+        import difflib
+
         close = difflib.get_close_matches(name, known, 1, 0.6)
         meant = other or (close[0] if close else None)
         help = f"did you mean `{meant}`?" if meant else f"an input has {', '.join(f'`{k}`' for k in known)}"

@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
 import stat
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -101,6 +99,9 @@ def _make_private(folder: Path) -> str | None:
 @cache
 def _temporary_folder() -> Path:
     """A folder for this process, which goes with it."""
+    import shutil
+    import tempfile
+
     folder = Path(tempfile.mkdtemp(prefix="cnnlang-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.resources import files
 from itertools import count
 from pathlib import Path
 
@@ -288,6 +287,8 @@ class Loader:
 
     def _find_shipped(self, origin: tree.Name) -> Module | None:
         first, _, rest = origin.name.partition(".")
+        from importlib.resources import files  # it takes long to import, and few files name the library
+
         folder = files("cnnlang.std")
         shipped = sorted(f.name.removesuffix(".cnn") for f in folder.iterdir() if f.name.endswith(".cnn"))
         if first != "std" or rest not in shipped:
