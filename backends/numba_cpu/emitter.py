@@ -184,6 +184,11 @@ class Kernel:
     def constant(self, value: float) -> Value:
         return ir.Constant(self.vector, [value] * self.width)
 
+    @property
+    def none(self) -> Value:
+        """No lane: what comparisons of vectors answer."""
+        return ir.Constant(ir.VectorType(I1, self.width), [0] * self.width)
+
     def splat(self, scalar: Value) -> Value:
         """A number in every lane."""
         undefined = ir.Constant(self.vector, ir.Undefined)

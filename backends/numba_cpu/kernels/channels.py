@@ -79,9 +79,13 @@ def _sum(k: Kernel, value: Value) -> Value:
 
 @dataclass(frozen=True, slots=True)
 class LocalResponse:
-    """x / (k + alpha / size * sum of squares of `size` neighbouring channels) ** beta."""
+    """x / (k + alpha / size * sum of squares of `size` neighbouring channels) ** beta.
+
+    `is_usual` where beta is 3/4, which two roots give: 1 / (sqrt(t) sqrt(sqrt(t))).
+    """
 
     size: int
+    is_usual: bool
 
 
 def write_local_response(k: Kernel, spec: LocalResponse) -> None:
@@ -111,8 +115,12 @@ def write_local_response(k: Kernel, spec: LocalResponse) -> None:
                 total = k.load(there)
                 for i in range(1, spec.size):
                     total = k.b.fadd(total, k.load(k.at(there, i)))
-                scale = exp(k, k.b.fmul(log(k, k.fma(total, slope, start)), power))
-                value = k.b.fmul(k.load(k.at(cell, k.mul(block, x_plane))), scale)
+                total, value = k.fma(total, slope, start), k.load(k.at(cell, k.mul(block, x_plane)))
+                if spec.is_usual:
+                    root = k.intrinsic("llvm.sqrt", total)
+                    value = k.b.fdiv(value, k.b.fmul(root, k.intrinsic("llvm.sqrt", root)))
+                else:
+                    value = k.b.fmul(value, exp(k, k.b.fmul(log(k, total), power)))
                 value = _tail(k, value, block, channels, 0.0)  # 1 / 0 beyond, where `k` is 0
                 k.store(value, k.at(target, k.mul(block, out_plane)))
     k.finish()

@@ -8,17 +8,30 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Literal
 
 from cnnlang.backends.numba_cpu.emitter import Kernel, Value
 from cnnlang.backends.numba_cpu.kernels.activations import Activation, activated
 
+TILE = 4  # windows that are read together: neighbours share cells
+
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Which number stands for a window."""
+    """Which number stands for a window.
+
+    Attributes
+    ----------
+    columns, step, stride
+        Of a window that lies inside the map: its cells in a row, floats from one to the next, and floats to the next
+        window.
+    """
 
     kind: Literal["max", "min", "mean"]
+    columns: int
+    step: int
+    stride: int
 
 
 def write_pool(k: Kernel, spec: Pool) -> None:
@@ -28,38 +41,72 @@ def write_pool(k: Kernel, spec: Pool) -> None:
     )
     y_scale, x_scale = args.pointer("y_scale"), args.pointer("x_scale")
     blocks, height, width = args.words("blocks", "height", "width")
-    x_image, x_plane, x_row, y_step, x_step = args.words("x_image", "x_plane", "x_row", "y_step", "x_step")
+    inner, after = args.words("inner", "after")  # the windows that lie inside the map: from `inner` to `after`
+    x_image, x_plane, x_row, y_step = args.words("x_image", "x_plane", "x_row", "y_step")
     out_image, out_plane, out_row = args.words("out_image", "out_plane", "out_row")
-    start = {"max": -math.inf, "min": math.inf, "mean": 0.0}[spec.kind]
     with k.loop(k.begin, k.end) as (item, _):
         rest, oy = k.divmod(item, height)
         image, block = k.divmod(rest, blocks)
         plane = k.at(x, k.add(k.mul(image, x_image), k.mul(block, x_plane)))
         rows = k.at(plane, k.mul(k.entry(y_first, oy), x_row))
         place = k.at(out, k.add(k.mul(image, out_image), k.mul(block, out_plane), k.mul(oy, out_row)))
-        row_count = k.entry(y_count, oy)
-        with k.loop(0, width) as (ox, _):
-            cells = k.at(rows, k.mul(k.entry(x_first, ox), k.width))
-            columns = k.entry(x_count, ox)
-            with k.loop(0, row_count, carry=[k.constant(start)]) as (ky, over_rows):
+        row_count, height_scale = k.entry(y_count, oy), k.scalar(k.at(y_scale, oy))
+
+        def finish(value: Value, seen: Value, ox: Value, place: Value = place, scale: Value = height_scale) -> None:
+            if spec.kind == "mean":
+                value = k.b.fmul(value, k.splat(k.b.fmul(scale, k.scalar(k.at(x_scale, ox)))))
+            else:
+                value = k.b.select(seen, k.constant(math.nan), value)
+            k.store(value, k.at(place, k.mul(ox, k.width)))
+
+        def clipped(ox: Value, rows: Value = rows, count: Value = row_count) -> None:
+            cells, columns = k.at(rows, k.mul(k.entry(x_first, ox), k.width)), k.entry(x_count, ox)
+            with k.loop(0, count, carry=_begun(k, spec)) as (ky, over_rows):
                 row = k.at(cells, k.mul(ky, y_step))
                 with k.loop(0, columns, carry=over_rows.values) as (kx, over_columns):
-                    cell = k.load(k.at(row, k.mul(kx, x_step)))
-                    over_columns.values = [_joined(k, spec, over_columns.values[0], cell)]
+                    cell = k.load(k.at(row, k.mul(kx, spec.step)))
+                    over_columns.values = _joined(k, spec, over_columns.values, [cell])
                 over_rows.values = over_columns.final
-            (value,) = over_rows.final
-            if spec.kind == "mean":
-                scale = k.b.fmul(k.scalar(k.at(y_scale, oy)), k.scalar(k.at(x_scale, ox)))
-                value = k.b.fmul(value, k.splat(scale))
-            k.store(value, k.at(place, k.mul(ox, k.width)))
+            value, seen = over_rows.final
+            finish(value, seen, ox)
+
+        with k.loop(0, inner) as (ox, _):
+            clipped(ox)
+        with k.loop(inner, after, TILE) as (turn, _):
+            first = k.least(turn, k.sub(after, TILE))
+            start = k.at(rows, k.mul(k.entry(x_first, first), k.width))
+            with k.loop(0, row_count, carry=_begun(k, spec) * TILE) as (ky, over):
+                row = k.at(start, k.mul(ky, y_step))
+                values = over.values
+                over.values = []
+                for t in range(TILE):
+                    cells = [k.load(k.at(row, t * spec.stride + c * spec.step)) for c in range(spec.columns)]
+                    over.values += _joined(k, spec, values[2 * t : 2 * t + 2], cells)
+            for t in range(TILE):
+                value, seen = over.final[2 * t : 2 * t + 2]
+                finish(value, seen, k.add(first, t))
+        with k.loop(after, width) as (ox, _):
+            clipped(ox)
     k.finish()
 
 
-def _joined(k: Kernel, spec: Pool, a: Value, b: Value) -> Value:
-    if spec.kind == "mean":
-        return k.b.fadd(a, b)
-    # NaN wins, as in PyTorch
-    return k.intrinsic("llvm.maximum" if spec.kind == "max" else "llvm.minimum", a, b)
+def _begun(k: Kernel, spec: Pool) -> list[Value]:
+    """The number of no cells, and whether a NaN is among them: lane by lane."""
+    start = {"max": -math.inf, "min": math.inf, "mean": 0.0}[spec.kind]
+    return [k.constant(start), k.none]
+
+
+def _joined(k: Kernel, spec: Pool, begun: list[Value], cells: list[Value]) -> list[Value]:
+    value, seen = begun
+    for cell in cells:
+        if spec.kind == "mean":
+            value = k.b.fadd(value, cell)
+        else:  # one instruction, which forgets a NaN
+            value = k.b.select(k.b.fcmp_ordered(">" if spec.kind == "max" else "<", value, cell), value, cell)
+    if spec.kind != "mean":  # NaN wins, as in PyTorch
+        for a, b in zip_longest(cells[::2], cells[1::2]):
+            seen = k.b.or_(seen, k.b.fcmp_unordered("uno", a, a if b is None else b))
+    return [value, seen]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def _(op: Op, node: Node, to: Lowering) -> None:
 def _(op: LocalResponseNorm, node: Node, to: Lowering) -> None:
     x, out = to.of(node.inputs[0]), to.make(node)
     numbers = {"start": op.k, "slope": op.alpha / op.size, "power": -op.beta}
-    to.stage(node.name, LocalResponse(op.size), x.images * x.height, **shape_of(x, out), **numbers)
+    to.stage(node.name, LocalResponse(op.size, op.beta == 0.75), x.images * x.height, **shape_of(x, out), **numbers)
 
 
 @lower.register

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import singledispatch
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from cnnlang.backends.numba_cpu.constants import Constants
 from cnnlang.backends.numba_cpu.kernels.move import Fill, Move
 from cnnlang.backends.numba_cpu.kernels.pointwise import Pointwise
-from cnnlang.backends.numba_cpu.kernels.window import Pool
+from cnnlang.backends.numba_cpu.kernels.window import TILE, Pool
 from cnnlang.backends.numba_cpu.machine import Machine
 from cnnlang.backends.numba_cpu.plan.ends import enter, leave
 from cnnlang.backends.numba_cpu.plan.places import Halo, Place, new_place
@@ -349,14 +350,21 @@ class Lowering:
         counts: tuple[Sequence[int], Sequence[int]], dilation: tuple[int, int] = (1, 1),
     ) -> None:  # fmt: skip
         """Windows that begin at `first` and have `count` cells inside the map, down and across."""
+        most = max(n for _, n in xs)
+        whole = [i for i, (_, n) in enumerate(xs) if n == most]
+        inner, after = whole[0], whole[-1] + 1
+        strides = {b - a for (a, _), (b, _) in pairwise(xs[inner:after])}
+        if after - inner != len(whole) or len(whole) < TILE or len(strides) > 1 or most > TILE * TILE:
+            inner, after, most, strides = 0, 0, 0, set()  # there are none, or not in step
+        spec = Pool(kind, most, self.lanes * dilation[1], self.lanes * max(strides, default=0))
         self.stage(
-            name, Pool(kind), out.images * out.blocks * out.height,
+            name, spec, out.images * out.blocks * out.height,
             x=At(x.buffer, x.offset), out=At(out.buffer, out.offset),
             y_first=longs([y for y, _ in ys]), y_count=longs([n for _, n in ys]),
             x_first=longs([c for c, _ in xs]), x_count=longs([n for _, n in xs]),
             y_scale=floats([1 / max(n, 1) for n in counts[0]]), x_scale=floats([1 / max(n, 1) for n in counts[1]]),
-            blocks=out.blocks, height=out.height, width=out.width, x_image=x.image, x_plane=x.plane, x_row=x.row,
-            y_step=x.row * dilation[0], x_step=self.lanes * dilation[1],
+            blocks=out.blocks, height=out.height, width=out.width, inner=inner, after=after,
+            x_image=x.image, x_plane=x.plane, x_row=x.row, y_step=x.row * dilation[0],
             out_image=out.image, out_plane=out.plane, out_row=out.row,
         )  # fmt: skip
 
