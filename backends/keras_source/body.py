@@ -123,7 +123,7 @@ class BodyWriter(Places):
         for val in step.inputs:
             self.take(val)
         if step.extra:
-            self._unpack(step, made)
+            self.unpack(step, made)
         else:
             self.give(step.output, made)
 
@@ -140,19 +140,6 @@ class BodyWriter(Places):
         """Give a value a variable."""
         self.place[val] = made
         self.assign(self.own_names.get(val) or self.wanted.get(val) or self.free_name(val), val)
-
-    def _unpack(self, step: Apply, made: Code) -> None:
-        """`x, aux = block(x)`."""
-        listed: list[str] = []
-        for val in (step.output, *step.extra):
-            if self.uses[val] == 0:
-                listed.append("_")
-                continue
-            busy = self.busy() | set(self.own_names.values()) | set(listed)
-            name = self.own_names.get(val) or (self.free_name() if val is step.output else free(val.name, busy))
-            self.place[val] = Local(name)
-            listed.append(name)
-        self.emit(f"{', '.join(listed)} = ", made, step.output)
 
     def _merge(self, step: Merge) -> None:
         count = len(step.branches)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from cnnlang.backends.keras_source.rules import Piece, pieces
 from cnnlang.backends.keras_source.rules_window import (
     Padding,
-    Sides,
     all_same,
     in_keras_order,
     is_nothing,
@@ -20,6 +19,7 @@ from cnnlang.backends.keras_source.rules_window import (
 )
 from cnnlang.backends.python_source.build import binary, call
 from cnnlang.backends.python_source.code import Code, Lit
+from cnnlang.backends.python_source.padding import Sides
 from cnnlang.backends.python_source.use import Use, simple
 from cnnlang.ir import TensorType
 from cnnlang.ops.conv import Conv, Convolution, Deconv, Depthwise

@@ -10,18 +10,11 @@ NaN comes through all pools on PyTorch and JAX; TensorFlow's own max pooling pas
 from __future__ import annotations
 
 from cnnlang.backends.keras_source.rules import Piece, pieces
-from cnnlang.backends.keras_source.rules_window import (
-    WINDOW,
-    Padding,
-    Sides,
-    all_same,
-    is_nothing,
-    pad_piece,
-    padding_of,
-)
+from cnnlang.backends.keras_source.rules_window import Padding, all_same, is_nothing, pad_piece, padding_of
 from cnnlang.backends.keras_source.signs import entering, is_never_negative
 from cnnlang.backends.python_source.build import call
 from cnnlang.backends.python_source.code import Code, Lit
+from cnnlang.backends.python_source.padding import WINDOW, Sides
 from cnnlang.backends.python_source.use import Use
 from cnnlang.ir import TensorType
 from cnnlang.ops.pool import AdaptiveAvgPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool, MinPool, Pool

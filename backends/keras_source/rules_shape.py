@@ -7,9 +7,10 @@ by weights that are mostly 0, and TensorFlow leaves out neighbours of weight 0, 
 from __future__ import annotations
 
 from cnnlang.backends.keras_source.rules import Piece, pieces
-from cnnlang.backends.keras_source.rules_window import Sides, in_keras_order, on_all_axes, pad_piece
+from cnnlang.backends.keras_source.rules_window import in_keras_order, on_all_axes, pad_piece
 from cnnlang.backends.python_source.build import call
 from cnnlang.backends.python_source.code import Code, Items, Lit, Local, Slice, Subscript
+from cnnlang.backends.python_source.padding import Sides
 from cnnlang.backends.python_source.use import Use
 from cnnlang.ops.shape import Channels, ChannelShuffle, Crop, Flatten, Pad, PadChannels, PixelShuffle, Upsample
 

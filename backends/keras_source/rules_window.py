@@ -10,22 +10,14 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from cnnlang.backends.keras_source.rules import Piece
-from cnnlang.backends.python_source.build import binary, call
+from cnnlang.backends.python_source.build import call
 from cnnlang.backends.python_source.code import Code, Lit
+from cnnlang.backends.python_source.padding import WINDOW, BySize, Sides, are_alike, as_numbers, as_written, by_kernel
 from cnnlang.backends.python_source.rules import unless
-from cnnlang.backends.python_source.use import Use, simple
+from cnnlang.backends.python_source.use import Use
 from cnnlang.ir import TensorType
 from cnnlang.ops import Op
 from cnnlang.ops.window import Windowed
-
-WINDOW = ("pad", "kernel", "stride", "dilation", "ceil")
-
-Sides: TypeAlias = tuple[int, int, int, int]  # top, bottom, left, right
-
-
-class BySize:
-    """The padding depends on the size of the map that enters."""
-
 
 Padding: TypeAlias = Code | Sides | BySize
 
@@ -36,28 +28,14 @@ def padding_of(use: Use[Windowed]) -> Padding:
         return Lit(0)
     if all(op.pad == "same_upper" for op in use.ops) and len({op.pads(x) for op, x in use.all()}) > 1:
         return BySize()
-    written = use.written("pad")
-    if written is not None and all(_is_pair(value) for value in use.values("pad")):
-        return simple(written)
+    written = as_written(use)
+    if written is not None:
+        return written
     pads = use.each(lambda op, x: op.pads(x))
-    alike = all(top == bottom and left == right for top, bottom, left, right in pads)
-    kernel = use.argument("kernel")
-    if alike and not isinstance(kernel, Lit):
-        dilation, reach = use.argument_or("dilation", Lit(1)), binary("-", kernel, Lit(1))
-        for guess in (binary("//", kernel, Lit(2)), binary("//", binary("*", dilation, reach), Lit(2))):
-            if use.holds(guess, [(top, left) for top, _, left, _ in pads]):
-                return guess
-    sides = use.uniform(lambda op, x: op.pads(x), *WINDOW)
-    if alike:
-        top, _, left, _ = sides
-        return Lit(top if top == left else (top, left))
-    return sides
-
-
-def _is_pair(value: object) -> bool:
-    return (isinstance(value, int) and not isinstance(value, bool)) or (
-        isinstance(value, list | tuple) and len(value) == 2
-    )
+    alike = are_alike(pads)
+    if alike and not isinstance(use.argument("kernel"), Lit) and (said := by_kernel(use, pads)) is not None:
+        return said
+    return as_numbers(use, alike=alike)
 
 
 def is_same(op: Windowed, x: TensorType, stride: tuple[int, int]) -> bool:

@@ -96,6 +96,19 @@ class Places:
             self.emit(f"{name} = ", made, val)
         self.place[val] = Local(name)
 
+    def unpack(self, step: Apply, made: Code) -> None:
+        """`x, aux = block(x)`."""
+        listed: list[str] = []
+        for val in (step.output, *step.extra):
+            if self.uses[val] == 0:
+                listed.append("_")
+                continue
+            busy = self.busy() | set(self.own_names.values()) | set(listed)
+            name = self.own_names.get(val) or (self.free_name() if val is step.output else free(val.name, busy))
+            self.place[val] = Local(name)
+            listed.append(name)
+        self.emit(f"{', '.join(listed)} = ", made, step.output)
+
     def emit(self, head: str, made: Code, val: Val | None = None) -> None:
         shape = self.describe(val) if val is not None else ""
         comment = shape if shape != self.last_shape else ""

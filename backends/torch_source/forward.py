@@ -96,7 +96,7 @@ class ForwardWriter(Places):
         for val in step.inputs:
             self.take(val)
         if step.extra:
-            self._unpack(step, made)
+            self.unpack(step, made)
         else:
             self.put(step.output, made)
 
@@ -115,19 +115,6 @@ class ForwardWriter(Places):
 
     def _is_long(self, made: Code) -> bool:
         return columns(f"{STEP * self.depth}branch1 = {made}") > WIDTH
-
-    def _unpack(self, step: Apply, made: Code) -> None:
-        """`x, aux = self.block(x)`."""
-        listed: list[str] = []
-        for val in (step.output, *step.extra):
-            if self.uses[val] == 0:
-                listed.append("_")
-                continue
-            busy = self.busy() | set(self.own_names.values()) | set(listed)
-            name = self.own_names.get(val) or (self.free_name() if val is step.output else free(val.name, busy))
-            self.place[val] = Local(name)
-            listed.append(name)
-        self.emit(f"{', '.join(listed)} = ", made, step.output)
 
     def _merge(self, step: Merge) -> None:
         count = len(step.branches)

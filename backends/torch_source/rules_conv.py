@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from cnnlang.backends.python_source.build import binary, call
 from cnnlang.backends.python_source.code import Code, Lit
+from cnnlang.backends.python_source.padding import WINDOW, BySize
 from cnnlang.backends.python_source.use import Use
 from cnnlang.backends.torch_source.rules import Piece, layer, pieces
-from cnnlang.backends.torch_source.rules_window import WINDOW, BySize, pad_piece, padding_of, size_piece
+from cnnlang.backends.torch_source.rules_window import pad_piece, padding_of, size_piece
 from cnnlang.ops.conv import Conv, Convolution, Deconv, Depthwise
 from cnnlang.ops.dense import Dense
 

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from cnnlang.backends.python_source.build import call
 from cnnlang.backends.python_source.code import Attribute, Code, Lit
+from cnnlang.backends.python_source.padding import WINDOW, BySize, Sides
 from cnnlang.backends.python_source.rules import NoRule, unless
 from cnnlang.backends.python_source.steps import Module
 from cnnlang.backends.python_source.template import parsed
 from cnnlang.backends.python_source.use import Use
 from cnnlang.backends.torch_source.rules import Piece, pieces, plain
-from cnnlang.backends.torch_source.rules_window import (
-    WINDOW,
-    BySize,
-    Sides,
-    in_torch_order,
-    pad_piece,
-    padding_of,
-    size_module,
-    size_piece,
-)
+from cnnlang.backends.torch_source.rules_window import in_torch_order, pad_piece, padding_of, size_module, size_piece
 from cnnlang.ir import TensorType
 from cnnlang.ops.pool import AdaptiveAvgPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool, Pool
 

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
-from cnnlang.backends.python_source.build import binary, call
+from cnnlang.backends.python_source.build import call
 from cnnlang.backends.python_source.code import Code, Lit
+from cnnlang.backends.python_source.padding import BySize, Sides, are_alike, as_numbers, as_written, by_kernel
 from cnnlang.backends.python_source.rules import unless
-from cnnlang.backends.python_source.use import Use, simple
+from cnnlang.backends.python_source.use import Use
 from cnnlang.backends.torch_source.rules import Piece, layer, plain
 from cnnlang.ops.conv import Deconv
 from cnnlang.ops.window import Windowed
-
-WINDOW = ("pad", "kernel", "stride", "dilation", "ceil")
-
-
-Sides: TypeAlias = tuple[int, int, int, int]  # top, bottom, left, right
-
-
-class BySize:
-    """The padding depends on the size of the map that enters."""
 
 
 def padding_of(use: Use[Windowed | Deconv], odd_symmetry: str = "") -> Code | Sides | BySize:
@@ -30,31 +20,19 @@ def padding_of(use: Use[Windowed | Deconv], odd_symmetry: str = "") -> Code | Si
     if is_by_size and (use.is_shared or len({op.pads(x) for op, x in use.all()}) > 1):
         return BySize()
     pads = use.each(lambda op, x: op.pads(x))
-    written = use.written("pad")
-    if written is not None and all(_is_pair(value) for value in use.values("pad")):
-        return simple(written)
-    alike = all(top == bottom and left == right for top, bottom, left, right in pads)
-    kernel = use.argument("kernel")
-    if alike and not isinstance(kernel, Lit):
-        stride, dilation = use.argument("stride"), use.argument_or("dilation", Lit(1))
+    written = as_written(use)
+    if written is not None:
+        return written
+    alike = are_alike(pads)
+    if alike and not isinstance(use.argument("kernel"), Lit):
+        stride = use.argument("stride")
         is_same = all(op.pad == "same" for op in use.ops)
         if odd_symmetry and is_same and isinstance(stride, Lit) and stride.value == 1:
             return Lit(odd_symmetry)
-        reach = binary("-", kernel, Lit(1))
-        for guess in (binary("//", kernel, Lit(2)), binary("//", binary("*", dilation, reach), Lit(2))):
-            if use.holds(guess, [(top, left) for top, _, left, _ in pads]):
-                return guess
-    sides = use.uniform(lambda op, x: op.pads(x), *WINDOW)
-    if alike:
-        top, _, left, _ = sides
-        return Lit(top if top == left else (top, left))
-    return sides
-
-
-def _is_pair(value: object) -> bool:
-    return (isinstance(value, int) and not isinstance(value, bool)) or (
-        isinstance(value, list | tuple) and len(value) == 2
-    )
+        said = by_kernel(use, pads)
+        if said is not None:
+            return said
+    return as_numbers(use, alike=alike)
 
 
 def in_torch_order(pads: Sides) -> Code:
