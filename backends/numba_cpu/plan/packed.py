@@ -62,11 +62,10 @@ class Direct:
 
     def table(self, x: Place, offsets: Sequence[int]) -> Array:
         """For each tile (one row where they are alike) the offset of each entry, from those of the taps."""
-        rows = [
-            [(start + block) * x.plane + offset for block in range(self.most) for offset in offsets]
-            for start in self.starts
-        ]
-        return np.array(rows[:1] if self.is_alike else rows, dtype=np.int64)
+        starts = np.array(self.starts[:1] if self.is_alike else self.starts, dtype=np.int64)
+        blocks = (starts[:, None] + np.arange(self.most)) * x.plane
+        table: Array = blocks[:, :, None] + np.array(offsets, dtype=np.int64)
+        return table.reshape(len(starts), -1)
 
     @property
     def is_alike(self) -> bool:
