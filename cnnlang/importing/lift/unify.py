@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from cnnlang.importing.lift.items import Call, Chain, Item, Loop, Merge, Parameter, Run, Step, Template
 from cnnlang.importing.lift.names import Namespace
 from cnnlang.importing.lift.shapes import Value, canonical, is_free
 from cnnlang.ir import Node
+
+T = TypeVar("T", Call, Run, Merge)
 
 # What a parameter for an argument is called, where that is not the argument's name.
 STEMS = {"channels": "width", "kernel": "k", "pad": "around"}
@@ -78,28 +81,38 @@ def _tabulate(
                         continue
                     table.columns.append(column)
             case Call():
+                calls = _each(Call, same)
                 for p in item.block.parameters:
-                    values = [None if s is None else s.arguments[p.name] for s in same]  # type: ignore[union-attr]
+                    values = [None if s is None else s.arguments[p.name] for s in calls]
                     table.columns.append(Column(item, p.name, values, sizes, p.default is None, hint=p.name))
             case Run():
+                runs = _each(Run, same)
                 if item.first:
-                    firsts = [None if s is None else s.first for s in same]  # type: ignore[union-attr]
-                    _tabulate(firsts, around, flows, template, table)
-                turns = [s.items if s is not None and s.turns else None for s in same]  # type: ignore[union-attr]
+                    _tabulate([None if s is None else s.first for s in runs], around, flows, template, table)
+                turns = [s.items if s is not None and s.turns else None for s in runs]
                 if turns[template] is not None:
                     _tabulate(turns, around, flows, template, table)
-                counts = [None if s is None else len(s.turns) + bool(s.first) for s in same]  # type: ignore[union-attr]
+                counts: list[Value] = [None if s is None else len(s.turns) + bool(s.first) for s in runs]
                 table.columns.append(Column(item, "n", counts, sizes, hint="n"))
             case Merge():
-                _branches(item, same, flows, template, table)
+                _branches(item, _each(Merge, same), flows, template, table)
             case Loop():
                 pass
         flows = [n if s is None else s.node for n, s in zip(flows, same, strict=True)]
 
 
-def _branches(item: Merge, same: list[Item | None], flows: list[Node | None], template: int, table: Table) -> None:
+def _each(kind: type[T], same: Sequence[Item | None]) -> list[T | None]:
+    """The items of pieces of one shape, all of which are of one kind; None where a piece has none."""
+    found: list[T | None] = []
+    for item in same:
+        assert item is None or isinstance(item, kind)
+        found.append(item)
+    return found
+
+
+def _branches(item: Merge, same: list[Merge | None], flows: list[Node | None], template: int, table: Table) -> None:
     for b, chain in enumerate(item.branches):
-        parts = [None if s is None else s.branches[b].items for s in same]  # type: ignore[union-attr]
+        parts = [None if s is None else s.branches[b].items for s in same]
         if not chain.items:
             continue
         present = [bool(p) for p in parts]
@@ -122,7 +135,7 @@ def is_constant(values: list[Value]) -> bool:
     return len({_key(v) for v in values if v is not None}) <= 1
 
 
-def _key(value: Value) -> object:
+def _key(value: Value) -> tuple[type, Value]:
     return (type(value), value)
 
 
@@ -215,7 +228,7 @@ class Solver:
         stem = column.hint or STEMS.get(column.key, column.key)
         name = self.names.take(stem)
         known = [v for v in column.values if v is not None]
-        common = Counter(map(_key, known)).most_common(1)[0][0][1]  # type: ignore[index]
+        common = Counter(map(_key, known)).most_common(1)[0][0][1]
         default = None
         if column.key in ("stride", "dilation", "groups") and 1 in known:
             default = 1
@@ -252,7 +265,7 @@ class Solver:
                 return p.name
         name = self.names.take("project")
         self.parameters.append(Parameter(name, list(choice.present), False))
-        self.owners.append(Column(Run([[]], [], None), "test", [], []))  # type: ignore[arg-type]
+        self.owners.append(Column(Template([], [], []), "test", [], []))
         return name
 
     def known(self, values: list[int], around: list[int | None]) -> str | None:
