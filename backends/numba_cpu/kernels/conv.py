@@ -44,6 +44,7 @@ def write(k: Kernel, spec: Conv) -> None:
     x, w, bias, out, residual, table = (args.pointer(n) for n in ("x", "w", "bias", "out", "residual", "table"))
     entries, lanes, table_step, w_group = args.words("entries", "lanes", "table_step", "w_group")
     groups, tiles_y, tiles_x, height, width = args.words("groups", "tiles_y", "tiles_x", "height", "width")
+    parts, tiles = args.words("parts", "tiles")  # of a row of tiles, for an item is a part of one
     # x_row and x_step: from an output row's or pixel's input to the next one's
     x_image, x_row, x_step = args.words("x_image", "x_row", "x_step")
     out_image, out_plane, out_row, out_step = args.words("out_image", "out_plane", "out_row", "out_step")
@@ -53,8 +54,10 @@ def write(k: Kernel, spec: Conv) -> None:
     lane = k.width
     step = spec.step or x_step
     with k.loop(k.begin, k.end) as (item, _):
-        rest, ty = k.divmod(item, tiles_y)
+        rest, part = k.divmod(item, parts)
+        rest, ty = k.divmod(rest, tiles_y)
         image, group = k.divmod(rest, groups)
+        first = k.mul(part, tiles)
         y = k.least(k.mul(ty, spec.rows), k.sub(height, spec.rows))
         biases = [k.load(k.at(bias, k.add(k.mul(group, spec.vectors * lane), c * lane))) for c in range(spec.vectors)]
         x_rows = k.at(x, k.add(k.mul(image, x_image), k.mul(y, x_row)))
@@ -64,7 +67,7 @@ def write(k: Kernel, spec: Conv) -> None:
         )
         offsets = k.at(table, k.mul(group, table_step), I64)
         weights = k.at(w, k.mul(group, w_group))
-        with k.loop(0, tiles_x) as (tx, _):
+        with k.loop(first, k.least(k.add(first, tiles), tiles_x)) as (tx, _):
             column = k.least(k.mul(tx, spec.columns), k.sub(width, spec.columns))
             old = k.at(res_rows, k.mul(column, lane))
             cells = [(r, p, c) for r in range(spec.rows) for p in range(spec.columns) for c in range(spec.vectors)]

@@ -21,6 +21,8 @@ from cnnlang.ops.conv import Conv, Convolution, Deconv, Depthwise
 from cnnlang.ops.dense import Dense
 from cnnlang.ops.elementwise import Elementwise
 
+PART = 500_000  # multiply-accumulates of an item, at most: then threads share a stage evenly
+
 
 @halo_of.register
 def conv_halo(op: Convolution, x: TensorType, y: TensorType) -> Halo:
@@ -96,9 +98,13 @@ def sums(
     kernel = ConvKernel(rows, columns, vectors, step, unroll, spec)
     tiles_y, tiles_x = -(-height // rows), -(-width // columns)
     count = out.blocks // vectors
+    macs = images * height * width * shape[0] * shape[1] * len(taps)
+    rows_of_tiles = images * count * tiles_y
+    tiles = max(1, min(tiles_x, tiles_x * rows_of_tiles * PART // max(1, macs)))
+    parts = -(-tiles_x // tiles)
+    tiles = -(-tiles_x // parts)
     to.stage(
-        name, kernel, images * count * tiles_y,
-        images * height * width * shape[0] * shape[1] * len(taps),
+        name, kernel, rows_of_tiles * parts, macs, parts=parts, tiles=tiles,
         x=At(x.buffer, x.offset), w=Packed(weight, layout),
         bias=to.per_channel(np.zeros(out.channels) if bias is None else bias),
         out=At(out.buffer, out.offset + at),
