@@ -1,4 +1,7 @@
-"""Activations on vectors. NaN travels; each is within 4 ulp of the exact function, or of what the comment says."""
+"""Activations on vectors. NaN travels; each is within 5 ulp of the exact function, `sigmoid` within 2.
+
+`gelu` is within 27 ulp, or 4e-13 where its result is small.
+"""
 
 from __future__ import annotations
 
