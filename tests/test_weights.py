@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cnnlang.errors import OperatorError, UsageError, WeightsError
@@ -22,6 +22,7 @@ from cnnlang.expand import check
 from cnnlang.initializers import INITIALIZERS, Initializer
 from cnnlang.ir import Graph
 from cnnlang.source import Source
+from cnnlang.weight_files import opened
 from cnnlang.weights import check_weights, expected_shapes, generator, initialise, load_weights, save_weights
 
 EXPECTED = {"conv1.weight": (2, 1, 3, 3), "conv1.bias": (2,), "fc.weight": (4, 8)}
@@ -426,6 +427,58 @@ def test_damaged_bytes_are_errors_in_words(tmp_path_factory: pytest.TempPathFact
             assert {name: array.shape for name, array in loaded.items()} == EXPECTED
 
     damage()
+
+
+ENTRIES = st.fixed_dictionaries(
+    {
+        "dtype": st.sampled_from(["F32", "F16", "BF16", "F64", "I64", "BOOL", "F33", "U8", 5]),
+        "shape": st.lists(st.integers(-1, 3), max_size=3) | st.just("3"),
+        "data_offsets": st.lists(st.sampled_from([0, 4, 8, 12, 16, 24, -4, 1.5]), min_size=1, max_size=3),
+    }
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.dictionaries(st.sampled_from(["a", "b", "__metadata__"]), ENTRIES, max_size=3), st.sampled_from([0, 4, 8, 24])
+)
+@example({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "__metadata__": {"by": "hand"}}, 4)
+@example({"a": {"dtype": "BF16", "shape": [2, 1], "data_offsets": [0, 4]}}, 4)
+@example({"a": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}, 0)
+@example({}, 0)
+def test_a_header_of_safetensors_is_right_where_the_library_says_so(
+    tmp_path_factory: pytest.TempPathFactory, header: dict[str, Any], size: int
+) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    path = tmp_path_factory.getbasetemp() / "header.safetensors"
+    path.write_bytes(safetensors_of(header, bytes(size)))
+    theirs, ours = None, None
+    with contextlib.suppress(SafetensorError), safe_open(path, framework="numpy") as file:
+        theirs = set(file.keys())
+    with contextlib.suppress(WeightsError), opened(path) as stored:
+        ours = set(stored)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("header", "size"),
+    [
+        ({"a": ([1], 4, 8)}, 8),  # a hole
+        ({"a": ([1], 0, 4)}, 8),  # more behind
+        ({"a": ([2], 0, 8), "b": ([1], 4, 8)}, 8),  # one over the other
+        ({"a": ([1], 0, 8)}, 8),  # too large for its shape
+        ({"a": ([-1], 0, -4)}, 0),
+        ({"a": ([True], 0, 4)}, 4),
+        ({"a": ([1.0], 0, 4)}, 4),
+        ({"a": ([1] * 65, 0, 4)}, 4),
+    ],
+)
+def test_headers_that_are_wrong(tmp_path: Path, header: dict[str, Any], size: int) -> None:
+    entries = {name: {"dtype": "F32", "shape": s, "data_offsets": [b, e]} for name, (s, b, e) in header.items()}
+    (tmp_path / "w.safetensors").write_bytes(safetensors_of(entries, bytes(size)))
+    with pytest.raises(WeightsError, match="cannot be read as safetensors: "), opened(tmp_path / "w.safetensors"):
+        pass
 
 
 # --- where they begin -------------------------------------------------------------------------------------------------

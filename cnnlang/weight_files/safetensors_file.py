@@ -115,7 +115,10 @@ def _header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
     if not isinstance(header, dict):
         msg = "its header is no object"
         raise ValueError(msg)
-    header.pop("__metadata__", None)
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        msg = "its metadata are no texts"
+        raise ValueError(msg)
     for entry in header.values():
         _test_entry(entry)
     end = 0
