@@ -34,7 +34,7 @@ import numpy as np
 
 from benchmarks.contenders import OURS, PEERS, Array, Task, outputs, prepare
 from benchmarks.nets import NETS, UnknownNet, load
-from benchmarks.results import Row, record, stamp
+from benchmarks.results import Row, is_unquiet, record, stamp, unrest
 from benchmarks.timing import Rules, in_rounds, summarised
 from cnnlang.backends.numba_cpu.code import Code
 from cnnlang.backends.numba_cpu.machine import host
@@ -57,7 +57,7 @@ def measure(net: str, values: dict[str, Any], batch: int, threads: int, rules: R
         msg = f"the outputs differ from cnnlang's by {wrong} of the largest"
         raise AssertionError(msg)
     before = peak(kernels(), threads)
-    seconds, calls = in_rounds(runs, rules)
+    found = in_rounds(runs, rules)
     return {
         "net": task.net.name,
         "batch": batch,
@@ -65,10 +65,11 @@ def measure(net: str, values: dict[str, Any], batch: int, threads: int, rules: R
         **stamp(),
         "macs": int(str(task.net.macs)) * batch,
         "peak_gflops": max(before, peak(kernels(), threads)),
-        "rounds": len(seconds[OURS]),
-        "calls": calls,
+        "rounds": len(found.seconds[OURS]),
+        "calls": found.calls,
         "pause": rules.pause,
-        "contenders": {name: {**asdict(t), "apart": differences[name]} for name, t in summarised(seconds)},
+        "others": found.others,
+        "contenders": {name: {**asdict(t), "apart": differences[name]} for name, t in summarised(found.seconds)},
     }
 
 
@@ -111,7 +112,7 @@ def as_text(row: Row) -> str:
     headings = ["", "ms", "least ms", "GFLOP/s", "of peak", "ratio", "least ratio", "apart"]
     return "\n".join(
         [
-            f"{what}; peak {row['peak_gflops']:.0f} GFLOP/s",
+            f"{what}; peak {row['peak_gflops']:.0f} GFLOP/s{'; ' + unrest(row) if is_unquiet(row) else ''}",
             "",
             Grid(headings, cells, [False, *[True] * 7], {}).text(),
             "",

@@ -25,6 +25,7 @@ INTRODUCTION = """# Results
 Made of `results.json`, which `python -m benchmarks.first_inference` and `python -m benchmarks.inference --record`
 write; each says in its first lines how it measures. Times are wall time; the machine stands with each table.
 """
+UNREST = 0.1  # processors
 Row: TypeAlias = dict[str, Any]  # a measurement of `benchmarks.inference`
 Results: TypeAlias = dict[str, list[Row]]  # "sections": title, machine, date, lines; "inference": rows
 
@@ -122,6 +123,20 @@ def _inference(batch: int, rows: list[Row]) -> Iterator[str]:
             shown = f"{timed['ratio']:.2f} / {timed['least_ratio']:.2f}" if timed is not None else ""
             cells.append(f"**{shown}**" if peer == best else shown)
         yield f"| {' | '.join(cells)} |"
+    unquiet = [f"{row['net']} ({row['threads']}): {unrest(row)}" for row in rows if is_unquiet(row)]
+    if unquiet:
+        yield ""
+        yield f"Something else was running beside {'; '.join(unquiet)}."
+
+
+def is_unquiet(row: Row) -> bool:
+    """Whether something else was running."""
+    others = row["others"]
+    return others is not None and others > UNREST
+
+
+def unrest(row: Row) -> str:
+    return f"others kept {row['others']:.1f} processors busy"
 
 
 def best_peer(row: Row) -> str:

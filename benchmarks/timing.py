@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.contenders import OURS, Run
 
 FEWEST = 5  # rounds, however long they take
 BURST = 0.005  # seconds of timed calls in a row, where one call is shorter
 MOST_CALLS = 300
+STATISTICS = Path("/proc/stat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +37,52 @@ class Rules:
     pause: float
 
 
-def in_rounds(runs: Mapping[str, Run], rules: Rules) -> tuple[dict[str, list[float]], int]:
-    """The seconds of a call in each round, by contender, and how many calls were timed in a row."""
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """What came of it.
+
+    Attributes
+    ----------
+    seconds
+        Of a call in each round, by contender.
+    calls
+        How many were timed in a row.
+    others
+        Processors that were busy while this process rested, in the mean; None where that is not told.
+    """
+
+    seconds: dict[str, list[float]]
+    calls: int
+    others: float | None
+
+
+def in_rounds(runs: Mapping[str, Run], rules: Rules) -> Rounds:
+    """Time everybody."""
     calls = rules.burst - 1 if rules.burst is not None else calls_for(min(_call(run, 3) for run in runs.values()))
     seconds: dict[str, list[float]] = {name: [] for name in runs}
+    busy = rested = 0.0
     end = time.perf_counter() + rules.limit
     for done in range(rules.rounds):
         if done >= FEWEST and time.perf_counter() > end:
             break
         for name, run in runs.items():
+            before, own, began = busy_seconds(), time.process_time(), time.perf_counter()
             time.sleep(rules.pause)
+            busy += busy_seconds() - before - (time.process_time() - own)
+            rested += time.perf_counter() - began
             run()
             seconds[name].append(_call(run, calls))
-    return seconds, calls
+    is_told = STATISTICS.exists() and rested > 0.1
+    return Rounds(seconds, calls, max(0.0, busy / rested) if is_told else None)
+
+
+def busy_seconds() -> float:
+    """How long the machine's processors have been at work, all together; 0 where that is not told."""
+    if not STATISTICS.exists():
+        return 0.0
+    total = STATISTICS.read_text(encoding="ascii").partition("\n")[0]
+    user, nice, system, _idle, _waiting, *rest = map(int, total.split()[1:9])
+    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
 
 
 def calls_for(seconds: float) -> int:

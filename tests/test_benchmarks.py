@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from benchmarks import chart, inference, results
+from benchmarks import chart, inference, results, timing
 from benchmarks.contenders import OURS
 from benchmarks.nets import NETS, UnknownNet, load, plain
 from benchmarks.timing import Rules, calls_for, in_rounds, summarised
@@ -76,15 +78,27 @@ def test_what_cannot_be_measured(small: Path, said: str, message: str) -> None:
 def test_rounds_are_interleaved_and_the_first_call_of_a_turn_is_not_timed() -> None:
     log: list[str] = []
     runs = {name: (lambda name=name: log.append(name)) for name in (OURS, "A", "B")}
-    seconds, calls = in_rounds(runs, Rules(rounds=3, limit=60, burst=3, pause=0))
-    assert calls == 2
+    found = in_rounds(runs, Rules(rounds=3, limit=60, burst=3, pause=0))
+    assert found.calls == 2
     assert log == [name for _ in range(3) for name in (OURS, "A", "B") for _ in range(3)]
-    assert {name: len(times) for name, times in seconds.items()} == {OURS: 3, "A": 3, "B": 3}
+    assert {name: len(times) for name, times in found.seconds.items()} == {OURS: 3, "A": 3, "B": 3}
 
 
 def test_there_are_some_rounds_however_long_they_take() -> None:
-    seconds, _ = in_rounds({OURS: lambda: None}, Rules(rounds=20, limit=0, burst=2, pause=0))
-    assert len(seconds[OURS]) == 5
+    found = in_rounds({OURS: lambda: None}, Rules(rounds=20, limit=0, burst=2, pause=0))
+    assert len(found.seconds[OURS]) == 5
+
+
+@pytest.mark.skipif(not timing.STATISTICS.exists(), reason="this system does not tell how busy it is")
+def test_what_else_runs_is_told() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        found = in_rounds({OURS: lambda: None}, Rules(rounds=20, limit=60, burst=2, pause=0.05))
+    finally:
+        child.kill()
+        child.wait()
+    assert found.others is not None
+    assert found.others > 0.3
 
 
 @pytest.mark.parametrize(("seconds", "calls"), [(1e-9, 300), (14e-6, 300), (1e-3, 5), (0.1, 1)])
@@ -146,7 +160,7 @@ def measured(net: str, batch: int, threads: int, ratios: dict[str, float]) -> di
     where = {"machine": "A machine", "date": "2026-01-01"}
     return {
         "net": net, "batch": batch, "threads": threads, **where, "macs": 10**9, "peak_gflops": 16.0, "rounds": 5,
-        "calls": 1, "pause": 0.0, "contenders": {OURS: ours, **timed},
+        "calls": 1, "pause": 0.0, "others": 0.9 if batch > 1 else None, "contenders": {OURS: ours, **timed},
     }  # fmt: skip
 
 
@@ -161,6 +175,7 @@ def test_the_best_peer_is_told() -> None:
     lines = results.markdown({"sections": [], "inference": ROWS}).splitlines()
     assert "| LeNet5 | 1 | 500.000 | 250.000 | 50% | 3.00 / 3.00 |  |  |  | **2.00 / 2.00** |" in lines
     assert "| LeNet5 | 2 | 500.000 | 250.000 | 50% | **0.50 / 0.50** |  |  |  | 0.75 / 0.75 |" in lines
+    assert lines[-1] == "Something else was running beside UNet (1): others kept 0.9 processors busy."
     assert [line for line in lines if line.startswith("## ")] == ["## Inference, batch 1", "## Inference, batch 16"]
 
 
