@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import cnnlang
+import cnnlang.backends.numba_cpu.program
 from cnnlang.backends.numba_cpu import Engine
 from cnnlang.backends.numba_cpu.kernels.winograd import Winograd, WinogradInput, WinogradOutput
 from cnnlang.backends.numba_cpu.machine import WIDTHS, host
@@ -35,6 +37,14 @@ SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too
 PER_OPERATOR = 3 if settings().max_examples <= 100 else settings().max_examples // 20
 LANES = sorted({host(width).width for width in (4, 8, 16)})
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True, scope="module")
+def even_small_nets_are_shared_by_threads() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cnnlang.backends.numba_cpu.program, "SMALL", 1)
+        patch.setattr(cnnlang.backends.numba_cpu.program, "PORTION", 1000)
+        yield
 
 
 def net(body: str) -> Graph:
@@ -66,7 +76,6 @@ def agree(graph: Graph, sizes: dict[str, int], threads: int = 1, lanes: int | No
         return False
     engine = Engine(graph, weights, threads, lanes)
     program = engine.program(tuple(x.shape for x in inputs))
-    program.threads = threads
     poison(program)
     for _ in range(2):
         for actual, expected in zip(engine(inputs), reference, strict=True):
@@ -150,6 +159,7 @@ def test_awkward_geometries_agree_with_the_reference(body: str, batch: int, lane
         ("input x: [N, 37, 1, 1]\nconv(37, 1, pad=(0, 0, 0, 1))", {"N": 2}),
         ("input x: [N, 3, 6, 5]\nconcat { | conv(4, 3, pad=1, fill=1) | conv(4, 3, pad=1) }", {"N": 2}),
         ("input x: [N, 5, 6, 6]\nsigmoid -> lrn(1, beta=1, k=0) -> conv(5, 3)", {"N": 2}),
+        ("input x: [N, 5, 6, 6]\nlrn(1, beta=1, k=-1) -> lrn(3, beta=2, k=-3)", {"N": 2}),
         ("input x: [N, 5, 6, 6]\nbn -> add { | in | in } -> softmax -> conv(5, 3)", {"N": 2}),
         ("input x: [N, 8, 8, 9]\nmax { | conv(16, 3, pad=1) | conv(16, 3, pad=1) | conv(16, 3, pad=1) }", {"N": 4}),
         ("input x: [N, 37, 1, 1]\nconv(37, 3, pad=1) as a\noutput b = a\noutput c = a -> conv(2, 3, pad=1)", {"N": 2}),
@@ -275,9 +285,6 @@ def test_several_models_in_several_threads() -> None:
     ]
     inputs = [[np.ones((n, 3, 16, 16), np.float32) for n in (1, 2)], [np.ones((n, 40), np.float32) for n in (1, 2)]]
     engines = [Engine(graph, random_weights(graph), 2) for graph in graphs]
-    for engine, some in zip(engines, inputs, strict=True):
-        for x in some:
-            engine.program((x.shape,)).threads = 2
     expected = [[engine([x])[0] for x in some] for engine, some in zip(engines, inputs, strict=True)]
     wrong: list[Any] = []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from llvmlite import ir
 
@@ -81,11 +81,17 @@ def _sum(k: Kernel, value: Value) -> Value:
 class LocalResponse:
     """x / (k + alpha / size * sum of squares of `size` neighbouring channels) ** beta.
 
-    `is_usual` where beta is 3/4, which two roots give: 1 / (sqrt(t) sqrt(sqrt(t))).
+    Attributes
+    ----------
+    size
+        Channels of a sum.
+    beta
+        `usual` for 3/4, which two roots give: 1 / (sqrt(t) sqrt(sqrt(t))); otherwise a whole number that is `odd` or
+        `even`, or `broken`: that tells what becomes of a negative sum.
     """
 
     size: int
-    is_usual: bool
+    beta: Literal["usual", "odd", "even", "broken"]
 
 
 def write_local_response(k: Kernel, spec: LocalResponse) -> None:
@@ -116,11 +122,14 @@ def write_local_response(k: Kernel, spec: LocalResponse) -> None:
                 for i in range(1, spec.size):
                     total = k.b.fadd(total, k.load(k.at(there, i)))
                 total, value = k.fma(total, slope, start), k.load(k.at(cell, k.mul(block, x_plane)))
-                if spec.is_usual:
+                if spec.beta == "usual":
                     root = k.intrinsic("llvm.sqrt", total)
                     value = k.b.fdiv(value, k.b.fmul(root, k.intrinsic("llvm.sqrt", root)))
                 else:
-                    value = k.b.fmul(value, exp(k, k.b.fmul(log(k, total), power)))
+                    size = exp(k, k.b.fmul(log(k, k.intrinsic("llvm.fabs", total)), power))
+                    below = {"odd": k.b.fneg(size), "even": size, "broken": k.constant(math.nan)}[spec.beta]
+                    is_below = k.b.fcmp_ordered("<", total, k.constant(0.0))
+                    value = k.b.fmul(value, k.b.select(is_below, below, size))
                 value = _tail(k, value, block, channels, 0.0)  # 1 / 0 beyond, where `k` is 0
                 k.store(value, k.at(target, k.mul(block, out_plane)))
     k.finish()

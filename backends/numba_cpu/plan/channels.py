@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from cnnlang.backends.numba_cpu.kernels.channels import GroupNorm as GroupNormKernel
 from cnnlang.backends.numba_cpu.kernels.channels import LocalResponse
 from cnnlang.backends.numba_cpu.kernels.channels import Softmax as SoftmaxKernel
@@ -33,7 +35,13 @@ def _(op: Op, node: Node, to: Lowering) -> None:
 def _(op: LocalResponseNorm, node: Node, to: Lowering) -> None:
     x, out = to.of(node.inputs[0]), to.make(node)
     numbers = {"start": op.k, "slope": op.alpha / op.size, "power": -op.beta}
-    to.stage(node.name, LocalResponse(op.size, op.beta == 0.75), x.images * x.height, **shape_of(x, out), **numbers)
+    to.stage(node.name, LocalResponse(op.size, _kind(op.beta)), x.images * x.height, **shape_of(x, out), **numbers)
+
+
+def _kind(beta: float) -> Literal["usual", "odd", "even", "broken"]:
+    if beta == 0.75:
+        return "usual"
+    return "broken" if beta % 1 else "odd" if beta % 2 else "even"
 
 
 @lower.register

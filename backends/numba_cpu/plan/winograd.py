@@ -83,8 +83,9 @@ def convolve(
             x=At(v, 0), w=weights, bias=floats(np.zeros(places * out.blocks * lanes)), out=At(m, 0), residual=None,
             table=longs(np.broadcast_to(table, (places, groups, x.blocks))), entries=x.blocks, lanes=lanes,
             table_step=x.blocks, w_group=x.blocks * lanes * vectors * lanes, groups=places * groups, tiles_y=1,
-            tiles_x=-(-total // columns), parts=1, tiles=-(-total // columns), height=1, width=total, x_image=0, x_row=0, x_step=0, out_image=0,
-            out_plane=run, out_row=0, out_step=lanes, res_image=0, res_plane=0, res_row=0, low=-math.inf, high=math.inf,
+            tiles_x=-(-total // columns), parts=1, tiles=-(-total // columns), height=1, width=total, x_image=0,
+            x_row=0, x_step=0, out_image=0, out_plane=run, out_row=0, out_step=lanes, res_image=0, res_plane=0,
+            res_row=0, low=-math.inf, high=math.inf,
         )  # fmt: skip
         to.stage(
             name, WinogradOutput(size, spec), out.images * out.blocks * down, x=At(m, 0), images=out.images,
