@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from typing import Any, NoReturn
+from unittest.mock import patch
 
 import pytest
 from llvmlite import ir
 
 import cnnlang
-from cnnlang.backends.numba_cpu import Engine, driver
+from cnnlang.backends.numba_cpu import Engine, driver, program
 from cnnlang.backends.numba_cpu.emitter import Kernel
 from cnnlang.backends.numba_cpu.kernels import WRITERS
 from cnnlang.backends.numba_cpu.kernels.clock import Clock
@@ -22,8 +23,9 @@ from cnnlang.backends.numba_cpu.kernels.conv import Conv
 from cnnlang.backends.numba_cpu.kernels.peak import Peak
 from cnnlang.backends.numba_cpu.kernels.winograd import Winograd
 from cnnlang.backends.numba_cpu.machine import OTHERS, Machine, assembly, host, object_code
-from cnnlang.backends.numba_cpu.plan import winograd
+from cnnlang.backends.numba_cpu.plan import plan, winograd
 from cnnlang.backends.numba_cpu.plan.conv import tile
+from cnnlang.ir import Graph
 from tests.helpers import random_weights
 
 # --- every kernel for every machine -----------------------------------------------------------------------------------
@@ -43,45 +45,36 @@ NETS = [
 ]
 
 
-class Collected(Exception):
-    """The specs of a plan, which is not carried out."""
+class Planned(Exception):
+    """The stages of a plan, which is not carried out."""
 
 
-class Collector:
-    """Stands for the code of a machine."""
-
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
-
-    def load(self, specs: Iterable[Any]) -> NoReturn:
-        raise Collected([spec for spec in specs if type(spec) in WRITERS])
-
-
-def planned(machine: Machine) -> list[Any]:
-    """What a machine needs for the nets."""
-    found: list[Any] = []
+def planned(machine: Machine) -> Iterator[tuple[Any, int]]:
+    """The kernels that a machine needs for the nets, each with the lanes of its vectors."""
     for body in NETS:
         graph = cnnlang.loads(f"cnn 1\nnet A {{\n{body}\n}}").graph
-        engine = Engine(graph, random_weights(graph))
-        engine.code = Collector(machine)  # type: ignore[assignment]
         shape = tuple(1 if str(d) == "N" else int(str(d)) for d in graph.inputs[0].type.shape)
-        with pytest.raises(Collected) as collected:
-            engine.program((shape,))
-        found += collected.value.args[0]
-    return found
+
+        def plan_for_it(graph: Graph, _: Machine, constants: Any, threads: int) -> NoReturn:
+            raise Planned(plan(graph, machine, constants, threads))
+
+        with patch.object(program, "plan", plan_for_it), pytest.raises(Planned) as found:
+            Engine(graph, random_weights(graph)).program((shape,))
+        yield from ((stage.spec, stage.width) for stage in found.value.args[0])
 
 
 @cache
-def specs(machine: Machine) -> list[Any]:
+def specs(machine: Machine) -> list[tuple[Any, int]]:
     """A spec of each family, and more where it has several kinds; Winograd's too where there are few registers."""
-    few = planned(machine)
-    more = [*few, *planned(replace(machine, registers=32)), Peak(), Clock("llvm.readcyclecounter")]
-    kinds = {(type(s), *(getattr(s, n, None) for n in ("kind", "activation", "whole", "size"))): s for s in more}
+    more = [*planned(machine), *planned(replace(machine, registers=32))]
+    more += [(Peak(), machine.width), (Clock("llvm.readcyclecounter"), machine.width)]
+    names = ("kind", "activation", "whole", "size")
+    kinds = {(type(spec), width, *(getattr(spec, n, None) for n in names)): (spec, width) for spec, width in more}
     return list(kinds.values())
 
 
 def test_the_nets_need_every_kernel() -> None:
-    assert {type(spec) for spec in specs(OTHERS["aarch64"])} == set(WRITERS)
+    assert {type(spec) for spec, _ in specs(OTHERS["aarch64"])} == set(WRITERS)
 
 
 def is_elf(code: bytes, number: int) -> bool:
@@ -112,7 +105,7 @@ def written(spec: Any, machine: Machine, name: str = "kernel") -> str:
 @pytest.mark.parametrize("name", OTHERS)
 def test_every_kernel_compiles_for(name: str) -> None:
     machine = OTHERS[name]
-    texts = [written(spec, machine, "a_kernel_of_ours") for spec in specs(machine)]
+    texts = [written(spec, replace(machine, width=width), "a_kernel_of_ours") for spec, width in specs(machine)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for code in pool.map(lambda text: object_code(text, machine), texts):
             assert IS_OF[name](code)
