@@ -58,6 +58,7 @@ def test_fixture(title: str, before: Graph, also: list[str], after: str, update_
         FILE.write_text(section.sub(lambda m: f"{m[1]}{optimized}\n{m[2]}", text), encoding="utf-8")
         return
     assert f"{optimized}\n" == after
+    assert f"{optimize(optimized, also)}\n" == after
     weights, inputs = random_weights(before), random_inputs(before, KNOWN)
     reference = interpret(before, weights, *inputs)
     for expected, actual in zip(reference, interpret(optimized, weights, *inputs), strict=True):
