@@ -144,8 +144,8 @@ def _target(stage: Stage) -> Buffer | None:
 
 
 def _row(name: str, stages: Sequence[Stage], seconds: Array) -> Row:
-    titles = dict.fromkeys(title(stage.spec) for stage in stages)
-    kernel = next((t for t in titles if t.startswith("Winograd")), title(max(stages, key=lambda s: s.macs).spec))
+    titles = dict.fromkeys(map(title, stages))
+    kernel = next((t for t in titles if t.startswith("Winograd")), title(max(stages, key=lambda s: s.macs)))
     if len(stages) > 1:
         kernel = f"{kernel}, {len(stages)} stages"
     spent = max(float(seconds.sum()), 1e-9)
@@ -160,14 +160,14 @@ def _moved(stage: Stage) -> int:
     return stage.bytes
 
 
-def title(spec: object) -> str:
-    """A kernel in a few words."""
-    match spec:
-        case Conv():
-            return f"direct {spec.rows * spec.columns}x{spec.vectors}"
+def title(stage: Stage) -> str:
+    """A kernel in a few words; of a direct sum, the pixels and channels that it makes in registers."""
+    match stage.spec:
+        case Conv() as spec:
+            return f"direct {spec.rows * spec.columns}x{spec.vectors * stage.width}"
         case Winograd(size=size) | WinogradInput(size=size) | WinogradOutput(size=size):
             return f"Winograd F({size}x{size})"
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(spec).__name__).lower()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(stage.spec).__name__).lower()
 
 
 def peak(code: Code, threads: int, rounds: int = 20, least: float = 0.005) -> float:

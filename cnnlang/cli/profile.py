@@ -43,7 +43,8 @@ def command(
     root: Path | None,
 ) -> int:
     """Run FILE's net, and show for each layer how long it takes, how it is done, and how near that is to what the
-    processor can do at most, which is measured beside.
+    processor can do at most, which is measured beside. "direct 14x32" makes 14 pixels of 32 channels at once, in
+    registers; "Winograd F(4x4)" makes 4x4 pixels of 6x6 products.
 
     Symbolic sizes other than the batch need a value: --set H=256.
     """
