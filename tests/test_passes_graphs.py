@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -209,6 +211,12 @@ def test_a_name_that_is_nearly_one(typed: str, meant: str) -> None:
 @pytest.mark.parametrize("typed", ["", "zzz", "konv", "é" * 1000])
 def test_a_name_that_is_none(typed: str) -> None:
     assert "did you mean" not in unknown(typed)
+
+
+def test_the_documentation_tells_every_pass() -> None:
+    page = Path(__file__).parent.parent / "docs" / "architecture.md"
+    section = page.read_text(encoding="utf-8").split("## The passes")[1].split("## The engine")[0]
+    assert re.findall(r"^\| `([\w-]+)` \|", section, re.MULTILINE) == [step.name for step in PASSES]
 
 
 def test_passes_have_names_and_titles() -> None:
