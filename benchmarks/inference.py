@@ -170,6 +170,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UnknownNet, CnnError) as error:
         print(error, file=sys.stderr)
         return 2
+    except subprocess.CalledProcessError as error:  # it has said why
+        return error.returncode
     if options.json:
         Path(options.json).write_text(f"{json.dumps(rows, indent=1)}\n", encoding="utf-8")
     return 0

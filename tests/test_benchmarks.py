@@ -151,6 +151,11 @@ def test_a_net_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err.startswith("there is no net resnet19: ")
 
 
+def test_each_is_measured_in_a_process_of_its_own(small: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert inference.main(["--net", f"{small}:Any"]) == 2  # on one thread and on two
+    assert capfd.readouterr().err == "Any takes [N, 3, H, 8]: give H a value with --set\n"
+
+
 # --- what is shown ----------------------------------------------------------------------------------------------------
 
 
