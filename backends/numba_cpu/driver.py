@@ -38,7 +38,8 @@ def write(module: ir.Module, name: str, triple: str) -> None:
 class _Driver:
     def __init__(self, k: Kernel, triple: str) -> None:
         self.k, self.b = k, k.b
-        self.offer = ir.Function(k.module, ir.FunctionType(I32, []), "sched_yield")
+        offer = "SwitchToThread" if "windows" in triple else "sched_yield"
+        self.offer = ir.Function(k.module, ir.FunctionType(I32, []), offer)
         pause = PAUSES.get(triple.partition("-")[0])
         self.pause = pause and ir.Function(k.module, ir.FunctionType(VOID, []), pause)
 

@@ -110,6 +110,7 @@ def tile(pieces: int, blocks: int, registers: int) -> tuple[int, int]:
         if blocks % vectors:
             continue
         for columns in range(1, min(pieces, (registers - vectors - 1) // vectors, 14) + 1):
-            cost = -(-pieces // columns) * (blocks // vectors) * (max(columns * vectors, 8) + 1)
+            turns = -(-pieces // columns) * (blocks // vectors)
+            cost = turns * (max(columns * vectors, 8) + vectors + 0.25 * columns)  # weights come from afar
             best = min(best, (cost, (columns, vectors)))
     return best[1]
