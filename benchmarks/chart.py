@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.contenders import OURS, PEERS
-from benchmarks.results import Results, Row, best_peer, read, write
+from benchmarks.results import Results, Row, best_peer, is_unquiet, read, write
 from cnnlang.svg import Drawing
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,6 +71,9 @@ def chart(results: Results) -> str:
     for machine, day in dict.fromkeys((row["machine"], row["date"]) for row in results["inference"]):
         y += 16
         to.text(MARGIN, y, f"{shown_machine(machine)}, {day}", "faint", size=11)
+    if disturbed := unquiet(results):
+        y += 16
+        to.text(MARGIN, y, disturbed, "faint", size=11)
     return to.svg(y + 18)
 
 
@@ -83,6 +86,13 @@ def marks(longest: float) -> list[float]:
 def shown_machine(machine: str) -> str:
     """Its processor and cores, and the versions of the peers, without what nobody compares."""
     return ", ".join(part for part in machine.split(", ") if not part.startswith(("llvmlite", "numpy", "Python")))
+
+
+def unquiet(results: Results) -> str:
+    """What is to be said of measurements that something else disturbed."""
+    rows = results["inference"]
+    disturbed = sum(map(is_unquiet, rows))
+    return f"Something else was running during {disturbed} of the {len(rows)} measurements." if disturbed else ""
 
 
 def listed(names: Iterable[str]) -> str:
@@ -116,8 +126,8 @@ def sentences(results: Results) -> str:
         f"On the machine that the chart names, cnnlang is {min(values):.2f} to {max(values):.2f} times as fast as the"
         f" fastest of {peers(results)}, {mean:.2f} times in the geometric mean of {len(rows)} measurements{behind}."
         f" {least['net']} answers in {shown} {_case(least)}; [the figures](benchmarks/results.md) say how they were"
-        " taken."
-    )
+        f" taken. {unquiet(results)}"
+    ).rstrip()
     return f"{textwrap.fill(text, 118, break_on_hyphens=False)}\n"
 
 

@@ -192,6 +192,7 @@ def test_the_chart_hides_nothing() -> None:
     np.testing.assert_allclose(widths, np.array([2.0, 0.5, 1.25]) / 2.0 * max(widths), atol=0.1)
     assert "UNet, batch 16" in texts
     assert "A machine, 2026-01-01" in texts
+    assert "Something else was running during 1 of the 3 measurements." in texts
 
 
 def test_the_sentences_tell_what_is_slower() -> None:
