@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
+from cnnlang.system import is_temporary
+
 LIMIT = 2 * 2**30  # bytes of all files together
 SHARE = 4  # a file may take this part of the limit, and of what is free on the disk
 SMALL = 1_000_000  # bytes for which nobody looks how much there is
@@ -113,7 +115,7 @@ def _make_room(folder: Path, size: int) -> bool:
         disk = os.statvfs(folder)
         if size > disk.f_bavail * disk.f_frsize // SHARE:
             return False
-    if size > LIMIT // SHARE:
+    if size > LIMIT // SHARE or is_temporary(folder):
         return False
     kept = []
     for path in files(folder):

@@ -37,6 +37,11 @@ def cache_folder() -> Path:
     return _temporary_folder()
 
 
+def is_temporary(folder: Path) -> bool:
+    """Whether a cache folder goes with this process, so that what is put there serves nobody later."""
+    return _temporary_folder.cache_info().currsize > 0 and folder == _temporary_folder()
+
+
 def processors() -> int:
     """How many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):

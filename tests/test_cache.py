@@ -24,6 +24,7 @@ from cnnlang.backends.numba_cpu.packing import Packed, Packer
 from cnnlang.backends.numba_cpu.placing import Image, UnplaceableError
 from cnnlang.cli import main
 from cnnlang.errors import WeightsError
+from cnnlang.system import cache_folder
 from cnnlang.weight_files import content
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -189,6 +190,20 @@ def test_small_weights_are_not_kept(folder: Path, tmp_path: Path) -> None:
     net.compile().save(tmp_path / "small.safetensors")
     net.compile(weights=tmp_path / "small.safetensors")(X[:, :5])
     assert list(folder.glob("*.packed")) == list(folder.glob("*.stamp*.packed")) == []
+
+
+@POSIX
+def test_a_folder_that_goes_with_the_process_gets_no_weights(
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "cnnlang").write_bytes(b"no folder")
+    monkeypatch.delenv("CNNLANG_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
+    folder = cache_folder()
+    assert folder != tmp_path / ".cache" / "cnnlang"
+    result(weights)
+    assert list(folder.glob("*.packed")) == []
 
 
 def test_the_files_stay_within_a_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from cnnlang.ir import Node
 from cnnlang.system import cache_folder, processors
 from cnnlang.weight_sources import Drawn, Lazy
 
+NAMELESS = " at 0x"  # in the text of an object that is another in each process
 LEAST = 1_000_000  # bytes that are worth a file: fewer are made as soon as read
 
 
@@ -92,7 +93,7 @@ class Packer:
     def _path(self, missing: Mapping[str, Packed]) -> Path | None:
         """Where they are kept; None where nothing tells these weights from others."""
         identity = self._weights.identity() if isinstance(self._weights, Lazy) else None
-        if identity is None:
+        if identity is None or any(NAMELESS in key for key in missing):
             return None
         whole = sha256("\n".join([_version(), identity, *sorted(missing)]).encode())
         return cache_folder() / f"{whole.hexdigest()[:40]}.packed"
