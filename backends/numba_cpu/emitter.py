@@ -135,9 +135,13 @@ class Kernel:
         """A whole number from a table of int64."""
         return self.b.load(self.at(table, place, I64), align=8, typ=I64)
 
+    def put_entry(self, value: Value, table: Value, place: Value) -> None:
+        self.b.store(value, self.at(table, place, I64), align=8)
+
     def scratch(self, count: Value) -> Value:
         """Memory for so many floats while the kernel runs."""
         typed = self.b.alloca(F32, self.index(count))
+        typed.align = 64
         return self.b.inttoptr(self.b.ptrtoint(typed, I64), PTR)
 
     # --- loops --------------------------------------------------------------------------------------------------------

@@ -93,8 +93,11 @@ class _Map:
     plane: Value
     row: Value
 
+    def offset(self, k: Kernel, image: Value, y: Value, column: Value) -> Value:
+        return k.add(k.mul(image, self.image), k.mul(y, self.row), k.mul(column, k.width))
+
     def cell(self, k: Kernel, image: Value, y: Value, column: Value) -> Value:
-        return k.at(self.start, k.add(k.mul(image, self.image), k.mul(y, self.row), k.mul(column, k.width)))
+        return k.at(self.start, self.offset(k, image, y, column))
 
 
 def _map(k: Kernel, name: str, prefix: str) -> _Map:
@@ -114,28 +117,30 @@ def write(k: Kernel, spec: Winograd) -> None:
     v = k.at(scratch, k.mul(k.thread, scratch_size))
     m = k.at(v, k.mul(in_place, side * side))
 
-    def corner(piece: Value) -> tuple[Value, Value, Value]:
-        rest, right = k.divmod(piece, across)
-        image, lower = k.divmod(rest, down)
-        y = k.least(k.mul(lower, spec.size), k.sub(height, spec.size))
-        return image, y, k.least(k.mul(right, spec.size), k.sub(width, spec.size))
+    maps = (x, out, residual)
+    corners = k.scratch(k.mul(pieces, 2 * len(maps)))  # the first cell of each piece in each map
+
+    def cell(p: Value, which: _Map) -> Value:
+        return k.at(which.start, k.entry(corners, k.add(k.mul(p, len(maps)), maps.index(which))))
 
     with k.loop(k.begin, k.end) as (item, _):
         first = k.least(k.mul(item, pieces), k.sub(total, pieces))
         with k.loop(0, pieces) as (p, _):
-            start = x.cell(k, *corner(k.add(first, p)))
-            target = k.at(v, k.mul(p, k.width))
-            with k.loop(0, in_blocks) as (block, _):
-                cells = k.at(start, k.mul(block, x.plane))
-                _input(k, spec.size, cells, x.row, k.at(target, k.mul(block, run)), in_place)
+            rest, right = k.divmod(k.add(first, p), across)
+            image, lower = k.divmod(rest, down)
+            y = k.least(k.mul(lower, spec.size), k.sub(height, spec.size))
+            column = k.least(k.mul(right, spec.size), k.sub(width, spec.size))
+            for i, which in enumerate(maps):
+                k.put_entry(which.offset(k, image, y, column), corners, k.add(k.mul(p, len(maps)), i))
+        with k.loop(0, in_blocks) as (block, _), k.loop(0, pieces) as (p, _):
+            cells = k.at(cell(p, x), k.mul(block, x.plane))
+            _input(k, spec.size, cells, x.row, k.at(v, k.add(k.mul(block, run), k.mul(p, k.width))), in_place)
         _products(k, spec, v, m, w, table, pieces, in_blocks, out_blocks, in_place, out_place)
-        with k.loop(0, pieces) as (p, _):
-            where = corner(k.add(first, p))
-            place, old, source = out.cell(k, *where), residual.cell(k, *where), k.at(m, k.mul(p, k.width))
-            with k.loop(0, out_blocks) as (block, _):
-                offset = k.load(k.at(bias, k.mul(block, k.width)))
-                here, there = k.at(place, k.mul(block, out.plane)), k.at(old, k.mul(block, residual.plane))
-                products = k.at(source, k.mul(block, run))
+        with k.loop(0, out_blocks) as (block, _):
+            offset = k.load(k.at(bias, k.mul(block, k.width)))
+            with k.loop(0, pieces) as (p, _):
+                here, there = (k.at(cell(p, which), k.mul(block, which.plane)) for which in (out, residual))
+                products = k.at(m, k.add(k.mul(block, run), k.mul(p, k.width)))
                 _output(k, spec, products, out_place, offset, here, out.row, there, residual, parameters)
     k.finish()
 
