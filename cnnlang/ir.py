@@ -165,12 +165,17 @@ class Graph:
         return {n.op.path: n for n in self.nodes if isinstance(n.op, Weight)}
 
     def rewrite(self, rule: Callable[[Node], Node | None]) -> Graph:
-        """Replace nodes, inputs first: `rule` gets a node with its new inputs and answers its replacement or None."""
+        """Replace nodes, inputs first: `rule` gets a node with its new inputs and answers its replacement or None.
+
+        A graph in which nothing changes is the answer itself.
+        """
         new: dict[Node, Node] = {}
         for node in self.nodes:
             inputs = tuple(new[n] for n in node.inputs)
             fresh = node if inputs == node.inputs else replace(node, inputs=inputs)
             new[node] = rule(fresh) or fresh
+        if all(new[n] is n for n in (*self.inputs, *self.outputs)):
+            return self
         return Graph(
             self.name, tuple(new[n] for n in self.inputs), tuple(new[n] for n in self.outputs), self.output_names
         )

@@ -160,6 +160,13 @@ def test_weights_keep_their_paths() -> None:
         assert after.weights.keys() == before.weights.keys() - lost
 
 
+def test_a_pass_that_changes_nothing_answers_the_same_graph() -> None:
+    for _, before, _, _ in FIXTURES:
+        for step in PASSES:
+            once = step(before)
+            assert step(once) is once
+
+
 def test_check_finds_a_wrong_type() -> None:
     graph = FIXTURES[0][1]
 

@@ -57,7 +57,7 @@ def listing(graph: Graph, threads: int) -> Listing:
     stages = plan(graph, host(), Constants(weights), threads)
     floats = assign(stages)
     rows = tuple(
-        Row(stage.name, title(stage.spec), stage.items, _written(stage), meets)
+        Row(stage.name, title(stage), stage.items, _written(stage), meets)
         for stage, meets in zip(stages, meetings(stages), strict=True)
     )
     return Listing(rows, 4 * floats)

@@ -68,10 +68,10 @@ class Pass:
 
     def __call__(self, graph: Graph) -> Graph:
         """The graph after it, checked."""
-        known = set(graph.nodes)
-        graph = self.rewrite(graph)
-        check(graph, known)
-        return graph
+        rewritten = self.rewrite(graph)
+        if rewritten is not graph:
+            check(rewritten, set(graph.nodes))
+        return rewritten
 
     @property
     def name(self) -> str:
@@ -85,25 +85,24 @@ class Pass:
 
 
 PASSES: tuple[Pass, ...] = (
-    Pass(remove_dropout),  # first: what stands between two steps hides one from the other
+    # first: what stands between two steps hides one from the other
+    Pass(remove_dropout),
     Pass(remove_identity, ("simplify", "canonicalize", "eliminate-nop", "algebraic-simplification")),
     Pass(remove_unread, ("dce", "dead-code", "dead-code-elimination", "eliminate-deadend")),
-    Pass(
-        share_common, ("cse", "gvn", "common-subexpressions", "common-subexpression-elimination")
-    ),  # before all that wants a value to have one user: two equal users become one
-    Pass(
-        fold_batch_norm, ("fold-bn", "bn-folding", "conv-bn", "fuse-bn", "fuse-bn-into-conv")
-    ),  # before activations: they stand behind the bn, and join the layer once that is gone
+    # before all that wants a value to have one user: two equal users become one
+    Pass(share_common, ("cse", "gvn", "common-subexpressions", "common-subexpression-elimination")),
+    # before activations: they stand behind the bn, and join the layer once that is gone
+    Pass(fold_batch_norm, ("fold-bn", "bn-folding", "conv-bn", "fuse-bn", "fuse-bn-into-conv")),
     Pass(fold_normalize, ("normalize-folding", "fold-mean")),
-    Pass(
-        fold_constants, ("constant-folding", "const-fold", "constprop")
-    ),  # behind the folding, which makes arithmetic on weights
-    Pass(average_first),  # behind the folding of bn, which may stand between the two
-    Pass(hoist_activation),  # puts an activation where the next pass finds it
+    # behind the folding, which makes arithmetic on weights
+    Pass(fold_constants, ("constant-folding", "const-fold", "constprop")),
+    # behind the folding of bn, which may stand between the two
+    Pass(average_first),
+    # puts an activation where the next pass finds it
+    Pass(hoist_activation),
     Pass(fuse_activation, ("fusion", "fuse", "epilogue-fusion", "fuse-relu", "conv-relu")),
-    Pass(
-        merge_siblings, ("horizontal-fusion", "sibling-merging", "merge-convolutions"), is_on=False
-    ),  # last: siblings must have the same activation; it does not always pay
+    # last: siblings must have the same activation; it does not always pay
+    Pass(merge_siblings, ("horizontal-fusion", "sibling-merging", "merge-convolutions"), is_on=False),
 )
 
 

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from cnnlang.ir import Graph, Node
-from cnnlang.ops.base import Input, Op
+from cnnlang.ops.base import Input, Op, Weight
 from cnnlang.ops.dense import Dropout
 from cnnlang.passes.walk import rewrite
 
@@ -38,6 +38,8 @@ class Keys:
         self._lists: dict[int, int] = {}  # the same by identity: a fixed kernel repeats one list for many channels
 
     def of(self, op: Op) -> Hashable:
+        if isinstance(op, Weight):  # most nodes are weights, and a path tells all
+            return op.path
         return (type(op), *(self._value(getattr(op, f.name)) for f in fields(op)))  # type: ignore[arg-type]
 
     def _value(self, value: Any) -> Hashable:

@@ -30,13 +30,15 @@ def rewrite(graph: Graph, rule: Callable[[Node, Node], Node | None]) -> Graph:
     """Replace nodes, inputs first.
 
     `rule` gets each node as it was (so that it can be looked up) and as it is with its new inputs, and answers its
-    replacement, or None to keep it.
+    replacement, or None to keep it. A graph in which nothing changes is the answer itself.
     """
     new: dict[Node, Node] = {}
     for node in graph.nodes:
         inputs = tuple(new[n] for n in node.inputs)
         fresh = node if inputs == node.inputs else replace(node, inputs=inputs)
         new[node] = rule(node, fresh) or fresh
+    if all(new[n] is n for n in (*graph.inputs, *graph.outputs)):
+        return graph
     return Graph(
         graph.name, tuple(new[n] for n in graph.inputs), tuple(new[n] for n in graph.outputs), graph.output_names
     )
