@@ -54,7 +54,6 @@ class Code:
         self.machine = machine
         self._loaded: dict[Any, Loaded] = {}
         self._others: dict[int, Code] = {}
-        self._images: list[Image] = []  # the memory that they stand in
         self._lock = Lock()
 
     def load(self, specs: Iterable[Any]) -> dict[Any, Loaded]:
@@ -92,11 +91,9 @@ class Code:
     def _placed(self, names: Sequence[str], objects: Sequence[Object]) -> list[int]:
         """The addresses of functions, whose object code comes into memory."""
         try:
-            image = Image([code for _, code in objects], names)
+            return Image([code for _, code in objects], names).addresses
         except UnplaceableError:
             return [self._placed_by_llvm(name, code) for name, (_, code) in zip(names, objects, strict=True)]
-        self._images.append(image)
-        return image.addresses
 
     def _placed_by_llvm(self, name: str, code: bytes) -> int:
         import llvmlite.binding as llvm

@@ -44,7 +44,7 @@ class _Section:
 
 
 class Image:
-    """Object files in memory that may be run and no longer written to.
+    """Object files in memory that may be run and no longer written to, for as long as the process lives.
 
     Parameters
     ----------
@@ -68,18 +68,34 @@ class Image:
             for one in parsed:
                 starts.append(starts[-1] + one.size)
             size = max(1, -(-starts[-1] // mmap.PAGESIZE)) * mmap.PAGESIZE
-            self._memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-            self._begin = ctypes.c_char.from_buffer(self._memory)  # keeps the memory where it is
-            base = ctypes.addressof(self._begin)
+            base = _memory(size)
+            image = bytearray(size)
             for one, start in zip(parsed, starts, strict=False):
-                one.write(self._memory, start, base)
-            self.addresses = [base + start + one[name] for one, start, name in zip(parsed, starts, names, strict=False)]
-        except (struct.error, IndexError, ValueError, OSError, AttributeError) as error:
+                one.write(image, start, base)
+            places = [start + one[name] for one, start, name in zip(parsed, starts, names, strict=False)]
+        except (struct.error, IndexError, ValueError, AttributeError) as error:
             raise UnplaceableError from error
-        protect = ctypes.CDLL(None, use_errno=True).mprotect
-        protect.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
-        if protect(base, size, mmap.PROT_READ | mmap.PROT_EXEC):
-            raise UnplaceableError
+        ctypes.memmove(base, bytes(image), size)
+        _make_executable(base, size)
+        self.addresses = [base + place for place in places]
+
+
+def _memory(size: int) -> int:
+    """Memory that is never given back: a helper may stand in a kernel when the interpreter ends."""
+    take = ctypes.CDLL(None).mmap
+    take.argtypes = ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long
+    take.restype = ctypes.c_void_p
+    base = take(None, size, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+    if not base or base == ctypes.c_void_p(-1).value:
+        raise UnplaceableError
+    return int(base)
+
+
+def _make_executable(base: int, size: int) -> None:
+    protect = ctypes.CDLL(None).mprotect
+    protect.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+    if protect(base, size, mmap.PROT_READ | mmap.PROT_EXEC):
+        raise UnplaceableError
 
 
 class _Object:
@@ -118,7 +134,7 @@ class _Object:
             raise UnplaceableError
         return self._symbols[name]
 
-    def write(self, memory: mmap.mmap, start: int, base: int) -> None:
+    def write(self, memory: bytearray, start: int, base: int) -> None:
         """Put the sections at `start`, with the addresses that they name; the memory begins at `base`."""
         for i, place in self._places.items():
             section = self._sections[i]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import threading
+import time
 from collections.abc import Callable
 from functools import cache
 
@@ -126,6 +128,7 @@ class _Team:
         self.mailboxes = np.zeros((processors(), MAILBOX), np.int64)
         self._helpers: list[_Helper] = []
         self.reset()
+        atexit.register(self.settle)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self.reset)  # a child has none of its parent's threads
 
@@ -133,6 +136,12 @@ class _Team:
         self.lock = threading.Lock()
         for helper in self._helpers:
             helper.reset()
+
+    def settle(self) -> None:
+        """Wait until every helper sleeps: none may look at memory that the interpreter gives back when it ends."""
+        end = time.monotonic() + 1
+        while (self.mailboxes[: len(self._helpers), 0] != ASLEEP).any() and time.monotonic() < end:
+            time.sleep(0.0001)
 
     def helpers(self, run: int, count: int) -> list[_Helper]:
         with self.lock:
