@@ -16,7 +16,7 @@ import pytest
 
 import cnnlang
 from cnnlang import cache
-from cnnlang.backends.numba_cpu import code, store
+from cnnlang.backends.numba_cpu import code, store, version
 from cnnlang.backends.numba_cpu.code import Code
 from cnnlang.backends.numba_cpu.constants import Array
 from cnnlang.backends.numba_cpu.machine import host
@@ -204,6 +204,19 @@ def test_a_folder_that_goes_with_the_process_gets_no_weights(
     assert folder != tmp_path / ".cache" / "cnnlang"
     result(weights)
     assert list(folder.glob("*.packed")) == []
+
+
+def test_nothing_is_kept_of_code_that_has_changed_since(
+    folder: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = result(weights)
+    shutil.rmtree(folder)
+    monkeypatch.setattr(version, "_IMPORTED", 0)
+    version.version.cache_clear()
+    monkeypatch.setattr("cnnlang.backends.numba_cpu.engine._code", lambda _: Code(host()))
+    np.testing.assert_array_equal(result(weights), first)
+    assert [*folder.glob("*.packed"), *folder.glob("*.kernel")] == []
+    version.version.cache_clear()
 
 
 def test_the_files_stay_within_a_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

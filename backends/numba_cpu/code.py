@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,7 +9,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import llvmlite
 from llvmlite import ir
 
 from cnnlang import cache
@@ -20,6 +18,7 @@ from cnnlang.backends.numba_cpu.kernels import WRITERS
 from cnnlang.backends.numba_cpu.locks import Lock
 from cnnlang.backends.numba_cpu.machine import Machine, object_code
 from cnnlang.backends.numba_cpu.placing import Image, UnplaceableError
+from cnnlang.backends.numba_cpu.version import version
 from cnnlang.system import cache_folder, processors
 
 if TYPE_CHECKING:
@@ -36,15 +35,6 @@ class Loaded:
 
     address: int
     arguments: tuple[str, ...]
-
-
-@functools.cache
-def _version() -> str:
-    """What the code depends on besides the machine: this package's own text and LLVM's version."""
-    own = sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        own.update(path.read_bytes())
-    return f"{own.hexdigest()}-{llvmlite.__version__}"
 
 
 class Code:
@@ -112,7 +102,7 @@ class Code:
         return llvm.create_mcjit_compiler(empty, target)
 
     def _digest(self, spec: Any) -> str:
-        return sha256(f"{spec!r} {self.machine!r} {_version()}".encode()).hexdigest()
+        return sha256(f"{spec!r} {self.machine!r} {version()}".encode()).hexdigest()
 
     def _name(self, spec: Any) -> str:
         return RUN if spec == RUN else f"kernel_{self._digest(spec)[:16]}"
@@ -122,7 +112,7 @@ class Code:
 
     def _kept(self, spec: Any) -> Object | None:
         """A kernel from the cache."""
-        body = cache.read_sealed(self._path(spec))
+        body = cache.read_sealed(self._path(spec)) if version() else None
         if body is None:
             return None
         names, _, code = body.partition(b"\n")
@@ -140,5 +130,6 @@ class Code:
             WRITERS[type(spec)](kernel, spec)
             arguments = kernel.args.names
         code = object_code(str(module), self.machine)
-        cache.write_sealed(self._path(spec), " ".join(arguments).encode() + b"\n" + code)
+        if version():
+            cache.write_sealed(self._path(spec), " ".join(arguments).encode() + b"\n" + code)
         return tuple(arguments), code

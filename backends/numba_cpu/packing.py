@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,11 +11,11 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-import cnnlang
 from cnnlang import cache
 from cnnlang.backends.numba_cpu import store
 from cnnlang.backends.numba_cpu.constants import Array, Constants, described
 from cnnlang.backends.numba_cpu.locks import Lock
+from cnnlang.backends.numba_cpu.version import WEIGHTS, version
 from cnnlang.ir import Node
 from cnnlang.system import cache_folder, processors
 from cnnlang.weight_sources import Drawn, Lazy
@@ -93,9 +91,10 @@ class Packer:
     def _path(self, missing: Mapping[str, Packed]) -> Path | None:
         """Where they are kept; None where nothing tells these weights from others."""
         identity = self._weights.identity() if isinstance(self._weights, Lazy) else None
-        if identity is None or any(NAMELESS in key for key in missing):
+        own = version(WEIGHTS)
+        if identity is None or own is None or any(NAMELESS in key for key in missing):
             return None
-        whole = sha256("\n".join([_version(), identity, *sorted(missing)]).encode())
+        whole = sha256("\n".join([own, identity, *sorted(missing)]).encode())
         return cache_folder() / f"{whole.hexdigest()[:40]}.packed"
 
     def _is_worth_keeping(self, path: Path) -> bool:
@@ -121,14 +120,3 @@ class Packer:
         with ThreadPoolExecutor(processors()) as pool:
             made = dict(zip(order, pool.map(lambda i: make(wanted[i]), order), strict=True))
         return [made[i] for i in range(len(wanted))]
-
-
-@functools.cache
-def _version() -> str:
-    """What packed weights depend on besides the net, its weights and their layout: how they are read and computed."""
-    home = Path(cnnlang.__file__).parent
-    found = sha256(f"{np.__version__} {sys.byteorder}".encode())
-    for folder in ("backends/numba_cpu", "passes", "ops", "weight_files"):
-        for path in sorted((home / folder).rglob("*.py")):
-            found.update(path.read_bytes())
-    return found.hexdigest()
