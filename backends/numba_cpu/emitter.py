@@ -182,6 +182,13 @@ class Kernel:
     def store(self, value: Value, pointer: Value) -> None:
         self.b.store(value, pointer, align=BYTES)
 
+    def store_some(self, value: Value, pointer: Value, lanes: Value) -> None:
+        """Only these lanes: the memory of the others is not touched."""
+        name = f"llvm.masked.store.v{self.width}f32.p0"
+        types = [self.vector, PTR, I32, self.none.type]
+        function = self.module.globals.get(name) or ir.Function(self.module, ir.FunctionType(VOID, types), name)
+        self.b.call(function, [value, pointer, I32(BYTES), lanes])
+
     def scalar(self, pointer: Value) -> Value:
         return self.b.load(pointer, align=BYTES, typ=F32)
 
@@ -197,6 +204,12 @@ class Kernel:
         """A number in every lane."""
         undefined = ir.Constant(self.vector, ir.Undefined)
         one = self.b.insert_element(undefined, scalar, I32(0))
+        return self.b.shuffle_vector(one, undefined, ir.Constant(self.mask, [0] * self.width))
+
+    def splat_word(self, word: Value) -> Value:
+        """A whole number, of less than 32 bits, in every lane."""
+        undefined = ir.Constant(self.mask, ir.Undefined)
+        one = self.b.insert_element(undefined, self.b.trunc(word, I32), I32(0))
         return self.b.shuffle_vector(one, undefined, ir.Constant(self.mask, [0] * self.width))
 
     def intrinsic(self, name: str, *operands: Value) -> Value:

@@ -18,6 +18,7 @@ WRITERS: dict[type, Callable[[Kernel, Any], None]] = {
     window.Bilinear: window.write_bilinear,
     pointwise.Pointwise: pointwise.write,
     move.Move: move.write,
+    move.Shift: move.write_shift,
     move.Rows: move.write_rows,
     move.Fill: move.write_fill,
     channels.Softmax: channels.write_softmax,

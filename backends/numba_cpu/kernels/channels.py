@@ -53,10 +53,7 @@ def write_softmax(k: Kernel, spec: Softmax) -> None:
 def _tail(k: Kernel, value: Value, block: Value, channels: Value, neutral: float) -> Value:
     """The lanes that are channels; the others are neutral."""
     lanes = ir.Constant(k.mask, list(range(k.width)))
-    left = k.b.trunc(k.sub(channels, k.mul(block, k.width)), I32)
-    undefined = ir.Constant(k.mask, ir.Undefined)
-    one = k.b.insert_element(undefined, left, I32(0))
-    bound = k.b.shuffle_vector(one, undefined, ir.Constant(k.mask, [0] * k.width))
+    bound = k.splat_word(k.sub(channels, k.mul(block, k.width)))
     return k.b.select(k.b.icmp_signed("<", lanes, bound), value, k.constant(neutral))
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from llvmlite import ir
+
 from cnnlang.backends.numba_cpu.emitter import Kernel, Value
 
 
@@ -41,6 +43,45 @@ def write(k: Kernel, spec: Move) -> None:
                     _put(k, spec, target, _got(k, spec, k.at(start, from_column)))
                 with absent:
                     _put(k, spec, target, k.splat(value) if spec.whole else value)
+    k.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A run of channels that begins at another lane: each vector of the result is of two that follow each other.
+
+    `lanes` of the first are left out.
+    """
+
+    lanes: int
+
+
+def write_shift(k: Kernel, spec: Shift) -> None:
+    args = k.args
+    x, out = args.pointer("x"), args.pointer("out")
+    # of blocks of the result: how many, and from which block of the source on; lanes of the first that stay as they are
+    blocks, behind, x_blocks, before, channels = args.words("blocks", "behind", "x_blocks", "before", "channels")
+    height, width = args.words("height", "width")
+    x_image, x_plane, x_row = args.words("x_image", "x_plane", "x_row")
+    out_image, out_plane, out_row = args.words("out_image", "out_plane", "out_row")
+    lanes = ir.Constant(k.mask, list(range(k.width)))
+    parts = ir.Constant(k.mask, [spec.lanes + lane for lane in range(k.width)])
+    with k.loop(k.begin, k.end) as (item, _):
+        rest, y = k.divmod(item, height)
+        image, block = k.divmod(rest, blocks)
+        low = k.add(block, behind)
+        high = k.least(k.add(low, 1), k.sub(x_blocks, 1))
+        low = k.sub(0, k.least(k.sub(0, low), 0))  # what is left out may be read from anywhere
+        row = k.at(x, k.add(k.mul(image, x_image), k.mul(y, x_row)))
+        lows, highs = (k.at(row, k.mul(b, x_plane)) for b in (low, high))
+        place = k.at(out, k.add(k.mul(image, out_image), k.mul(block, out_plane), k.mul(y, out_row)))
+        start = k.sub(before, k.mul(block, k.width))
+        first, last = (k.splat_word(n) for n in (start, k.add(start, channels)))
+        inside = k.b.and_(k.b.icmp_signed(">=", lanes, first), k.b.icmp_signed("<", lanes, last))
+        with k.loop(0, width) as (column, _):
+            offset = k.mul(column, k.width)
+            both = k.b.shuffle_vector(k.load(k.at(lows, offset)), k.load(k.at(highs, offset)), parts)
+            k.store_some(both, k.at(place, offset), inside)
     k.finish()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from cnnlang.backends.numba_cpu.machine import Machine
 from cnnlang.backends.numba_cpu.packing import Packed
 from cnnlang.backends.numba_cpu.plan import winograd
 from cnnlang.backends.numba_cpu.plan.lowering import Lowering, activation_behind, activation_of, halo_of, lower, number
-from cnnlang.backends.numba_cpu.plan.packed import PerLane, Shape, direct, shape_of
+from cnnlang.backends.numba_cpu.plan.packed import PerLane, Shape, blocks_read, direct, shape_of
 from cnnlang.backends.numba_cpu.plan.places import Halo, Place
 from cnnlang.backends.numba_cpu.plan.stages import Array, At, longs
 from cnnlang.ir import Node, TensorType
@@ -21,6 +21,9 @@ from cnnlang.ops.conv import Conv, Convolution, Deconv, Depthwise
 from cnnlang.ops.dense import Dense
 from cnnlang.ops.elementwise import Elementwise
 
+MOST = 4  # vectors of channels in a tile
+ANY = dict.fromkeys(range(1, MOST + 1), 1)
+SIDE = 6  # images side by side in a tile
 PART = 500_000  # multiply-accumulates of an item, at most: then threads share a stage evenly
 
 
@@ -90,7 +93,9 @@ def sums(
     x_step = 0
     if is_row:  # images side by side are the pixels
         width, images, x_step = x.images, 1, x.image
-    rows, columns, vectors = tile(height, width, out.blocks, to.machine)
+    reads = {v: max(map(len, blocks_read(shape, groups, x.lanes, v * out.lanes))) for v in range(1, MOST + 1)}
+    # where images lie side by side, each pixel's address stands in a register too
+    rows, columns, vectors = tile(height, min(width, SIDE) if is_row else width, out.blocks, to.machine, reads)
     step = 0 if is_row else stride[1] * x.lanes
     unroll = 1 if planar else x.channels if 2 <= x.channels <= min(6, x.lanes) else 4
     layout = direct(shape, groups, taps, x, vectors * out.lanes, unroll, transposed=transposed)
@@ -119,20 +124,23 @@ def sums(
     )  # fmt: skip
 
 
-def tile(height: int, width: int, blocks: int, machine: Machine) -> tuple[int, int, int]:
+def tile(
+    height: int, width: int, blocks: int, machine: Machine, reads: Mapping[int, int] = ANY
+) -> tuple[int, int, int]:
     """The tile that takes the fewest turns: rows, columns, vectors of channels.
 
-    Its sums, a vector of weights for each of its own, and a pixel stand in registers.
+    Its sums, a vector of weights for each of its own, and a pixel stand in registers. `reads` tells how many blocks of
+    inputs so many vectors read, which differs where there are groups.
     """
     best = (math.inf, (1, 1, 1))
-    for vectors in (4, 3, 2, 1):
+    for vectors in range(MOST, 0, -1):
         if blocks % vectors:
             continue
         most = (machine.registers - vectors - 1) // vectors
         for columns in range(1, min(width, most, 14) + 1):
             for rows in range(1, min(height, most // columns, 4 if columns < 7 else 2) + 1):
                 pixels = rows * columns
-                tiles = -(-height // rows) * -(-width // columns) * (blocks // vectors)
+                tiles = -(-height // rows) * -(-width // columns) * (blocks // vectors) * reads[vectors]
                 cost = tiles * (max(pixels * vectors, 8) + 0.25 * (pixels + vectors) + 0.5)
                 best = min(best, (cost, (rows, columns, vectors)))
     return best[1]

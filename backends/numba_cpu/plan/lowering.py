@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from cnnlang.backends.numba_cpu.constants import Constants
-from cnnlang.backends.numba_cpu.kernels.move import Fill, Move
+from cnnlang.backends.numba_cpu.kernels.move import Fill, Move, Shift
 from cnnlang.backends.numba_cpu.kernels.pointwise import Pointwise
 from cnnlang.backends.numba_cpu.kernels.window import TILE, Pool
 from cnnlang.backends.numba_cpu.machine import Machine
@@ -331,6 +331,9 @@ class Lowering:
         whole = (
             in_blocks(channels, lanes) and not first % lanes and (not count % lanes or first + count == out.channels)
         )
+        if not whole and self._shifted(name, x, out, channels, (rows, columns), first, (row_step, column_step)):
+            self.clear_tail(out)
+            return
         picked = range(0, count, lanes) if whole else range(count)
         self.stage(
             name, Move(whole), out.images * len(picked) * len(rows),
@@ -344,6 +347,26 @@ class Lowering:
         )  # fmt: skip
         if not whole:
             self.clear_tail(out)
+
+    def _shifted(
+        self, name: str, x: Place, out: Place, channels: Sequence[int], cells: tuple[Sequence[int], Sequence[int]],
+        first: int, steps: tuple[int, int],
+    ) -> bool:  # fmt: skip
+        """Whether it is one run of channels with all its cells: then vector by vector."""
+        lanes, count, start = self.lanes, len(channels), channels[0]
+        is_run = list(channels) == list(range(start, start + count)) and start >= 0
+        if not is_run or cells != (range(x.height), range(x.width)) or steps != (1, 1) or x.lanes != lanes:
+            return False
+        to = first // lanes  # the first block of the result
+        behind, left_out = divmod(to * lanes - first + start, lanes)
+        blocks = (first + count - 1) // lanes - to + 1
+        self.stage(
+            name, Shift(left_out), out.images * blocks * out.height, x=At(x.buffer, x.offset),
+            out=At(out.buffer, out.offset + out.plane * to), blocks=blocks, behind=behind, x_blocks=x.blocks,
+            before=first - to * lanes, channels=count, height=x.height, width=x.width, x_image=x.image,
+            x_plane=x.plane, x_row=x.row, out_image=out.image, out_plane=out.plane, out_row=out.row,
+        )  # fmt: skip
+        return True
 
     def pool(
         self, name: str, kind: Any, x: Place, out: Place, ys: Sequence[tuple[int, int]], xs: Sequence[tuple[int, int]],

@@ -111,15 +111,22 @@ def direct(
     cells = tuple(tap[0] * shape[3] + tap[1] for tap in taps)
     if lanes == 1:  # planar: an entry is a channel
         return Direct(shape, groups, transposed, cells, wide, 1, (0,) * tiles, inputs, 1)
-    blocks, per_group = -(-x.channels // lanes), outputs // groups
-    ranges = []  # of blocks of inputs, for each tile of outputs
-    for t in range(tiles):
-        first_group, last_group = t * wide // per_group, (min((t + 1) * wide, outputs) - 1) // per_group
-        ranges.append((first_group * inputs // lanes, -(-(last_group + 1) * inputs // lanes)))
-    most = max(last - first for first, last in ranges)
-    starts = tuple(min(first, blocks - most) for first, _ in ranges)
+    blocks, ranges = -(-x.channels // lanes), blocks_read(shape, groups, lanes, wide)
+    most = max(map(len, ranges))
+    starts = tuple(min(read.start, blocks - most) for read in ranges)
     used = lanes if most > 1 else min(lanes, -(-min(x.channels, lanes) // unroll) * unroll)
     return Direct(shape, groups, transposed, cells, wide, lanes, starts, most, used)
+
+
+def blocks_read(shape: Shape, groups: int, lanes: int, wide: int) -> list[range]:
+    """Which blocks of inputs each tile of `wide` outputs reads: those of its groups."""
+    outputs, inputs = shape[:2]
+    per_group = outputs // groups
+    ranges = []
+    for start in range(0, outputs, wide):
+        first, last = start // per_group, (min(start + wide, outputs) - 1) // per_group
+        ranges.append(range(first * inputs // lanes, -(-(last + 1) * inputs // lanes)))
+    return ranges
 
 
 @dataclass(frozen=True, slots=True)

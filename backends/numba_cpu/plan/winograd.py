@@ -29,7 +29,7 @@ def size_of(op: ConvOp, x: Place, out: Place, threads: int) -> int | None:
     What is multiplied less stands against what is transformed, and against larger weights, which are read once.
     """
     plain = op.kernel == (3, 3) and op.stride == (1, 1) == op.dilation and op.groups == 1
-    if not plain or x.lanes != out.lanes or x.channels < x.lanes or out.channels < out.lanes:
+    if not plain or x.lanes != out.lanes or x.channels < x.lanes:
         return None
     pairs, cells = x.blocks * x.lanes * out.blocks, out.images * out.height * out.width
 
