@@ -12,6 +12,7 @@ from cnnlang.ops.base import Input
 from cnnlang.ops.dense import Dropout
 from cnnlang.ops.elementwise import Elementwise
 from cnnlang.ops.norm import BatchNorm
+from cnnlang.passes.average import is_mean, is_of_cells
 from cnnlang.passes.hoist import is_extreme, never_falls
 from cnnlang.passes.normalize import foldable
 from cnnlang.passes.walk import use_counts
@@ -66,4 +67,13 @@ def shown(graph: Graph) -> list[Node]:
             hidden.add(before)
             if never_falls(node.op) and is_extreme(before) and counts[before.inputs[0]] == 1:
                 hidden.add(before.inputs[0])  # the activation is done between these two
+        if is_mean(node) and counts[node.inputs[0]] == 1 and is_of_cells(_without_bn(node.inputs[0], counts)):
+            hidden.add(node.inputs[0])  # the average is taken before it
     return [n for n in graph.nodes if n in outputs or not (n.op.is_weight or isinstance(n.op, Input) or n in hidden)]
+
+
+def _without_bn(node: Node, counts: Mapping[Node, int]) -> Node:
+    """The layer that a bn becomes part of, if there is one."""
+    while isinstance(node.op, BatchNorm) and counts[node.inputs[0]] == 1:
+        node = node.inputs[0]
+    return node
