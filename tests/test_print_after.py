@@ -166,6 +166,10 @@ def test_the_plan_is_of_the_size_that_runs(cnn: Run) -> None:
         ),
         (("run", "a.cnn"), "Error: Missing argument 'INPUT...'."),
         (
+            ("run", "a.cnn", "--print-after", "all", "-o", "y.npy"),
+            "error: -o y.npy: it takes what the net makes of an INPUT, and there is none",
+        ),
+        (
             ("run", "s.cnn", "--print-after", "plan"),
             "error: a plan is made for inputs of one size, and S takes [N, 3, H, 8]: give --set H=...",
         ),

@@ -71,6 +71,9 @@ def command(
     from cnnlang.expand import pick
     from cnnlang.model import Model
 
+    if output is not None and not inputs:
+        msg = f"-o {output}: it takes what the net makes of an INPUT, and there is none"
+        raise UsageError(msg)
     program = pick(checked_file(file, net, overrides, root), net)
     if weights is not None and seed is not None:
         msg = "--weights and --seed exclude each other: weights are trained or random"
