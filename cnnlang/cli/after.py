@@ -78,12 +78,11 @@ def graphs_text(
     UsageError
         The plan needs sizes.
     """
-    text = "\n".join(_blocks(program.graph, names))
-    if width is not None:
-        text = _folded(text, width)
+    text = "\n".join(_blocks(program.graph, names)).rstrip("\n")
+    parts = [text if width is None else _folded(text, width)] if text else []
     if PLAN in names:
-        text += ("\n" if text else "") + _plan_text(program.graph, threads, shapes, width)
-    return text.rstrip("\n")
+        parts.append(_plan_text(program.graph, threads, shapes, width))
+    return "\n\n".join(parts)
 
 
 def _blocks(graph: Graph, names: Sequence[str]) -> Iterator[str]:
