@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import cnnlang
 import cnnlang.backends.numba_cpu.program
-from cnnlang.backends.numba_cpu import Engine
+from cnnlang.backends.numba_cpu import Engine, portions
 from cnnlang.backends.numba_cpu.kernels.winograd import Winograd, WinogradInput, WinogradOutput
 from cnnlang.backends.numba_cpu.machine import WIDTHS, host
 from cnnlang.backends.numba_cpu.plan import winograd
@@ -305,11 +305,34 @@ def test_several_models_in_several_threads() -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize(
+    ("body", "weight", "sizes"),
+    [
+        ("input x: [N, 3, 9, 9]\nconv(5, 3) -> relu -> conv(4, 1)", 0.1, {1}),
+        ("input x: [N, 3, 9, 9]\nconv(5, 3) as a -> flatten -> dense(4) as b\noutput a, b", 2, {2, 3}),
+        ("input x: [N, 3]\ninput y: [N, 3, 4, 4]\nadd { | x | y } -> conv(3, 1)", 0.1, {1}),
+        ("input x: [N, 3, 9, 9]\nconv(5, 3) -> relu -> flatten -> dense(9)", 100, {5}),
+        ("input x: [N, 3, N, 9]\nconv(5, 3, pad=1) -> relu -> conv(4, 1)", 0.1, {5}),
+    ],
+)
+def test_large_batches_are_run_some_samples_at_a_time(
+    body: str, weight: float, sizes: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portions, "NEAR", 0)
+    monkeypatch.setattr(portions, "WEIGHT", weight)
+    graph = net(body)
+    weights, inputs = random_weights(graph), random_inputs(graph, {"N": 5})
+    engine = Engine(graph, weights)
+    for actual, expected in zip(engine(inputs), interpret(graph, weights, *inputs), strict=True):
+        assert_close(actual, expected)
+    assert {shapes[0][0] for shapes in engine._programs} == sizes
+
+
 def test_few_plans_are_kept() -> None:
     engine = Engine(net("input x: [N, 2]\nrelu"), {})
     for n in range(1, 30):
         engine([np.ones((n, 2), np.float32)])
-    assert len(engine._programs) == 8
+    assert len(engine._programs) == len(engine._portions) == 8
 
 
 def test_vectors_are_as_wide_as_the_machine_has_them() -> None:

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any, TypeAlias
 
 from cnnlang.backends.numba_cpu.code import Code
 from cnnlang.backends.numba_cpu.locks import Lock
 from cnnlang.backends.numba_cpu.machine import host
 from cnnlang.backends.numba_cpu.packing import Packer
+from cnnlang.backends.numba_cpu.plan import plan
 from cnnlang.backends.numba_cpu.plan.stages import Array
+from cnnlang.backends.numba_cpu.portions import Portions, is_by_sample, samples_at_once
 from cnnlang.backends.numba_cpu.program import Program
 from cnnlang.interpret import bind_sizes
 from cnnlang.ir import Graph, bind_graph
 from cnnlang.passes import optimize
+
+Shapes: TypeAlias = tuple[tuple[int, ...], ...]
 
 KEPT = 8  # plans, of the shapes that were asked for last
 
@@ -44,8 +49,9 @@ class Engine:
         self._packer = Packer(weights)
         self._threads = threads
         self.code = _code(width)
-        self._programs: OrderedDict[tuple[tuple[int, ...], ...], Program] = OrderedDict()
-        self._last: tuple[tuple[tuple[int, ...], ...], Program | None] = ((), None)
+        self._programs: OrderedDict[Shapes, Program] = OrderedDict()
+        self._portions: OrderedDict[Shapes, Program | Portions] = OrderedDict()
+        self._last: tuple[Shapes, Program | Portions | None] = ((), None)
         self._lock = Lock()
 
     def __call__(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
@@ -58,21 +64,56 @@ class Engine:
         UsageError
             There is not enough memory.
         """
-        return tuple(self.program(tuple([x.shape for x in inputs]))(inputs))
-
-    def program(self, shapes: tuple[tuple[int, ...], ...]) -> Program:
-        """The plan for inputs of these shapes, made if it is not there."""
+        shapes = tuple([x.shape for x in inputs])
         last, found = self._last
-        if last == shapes and found is not None:
-            return found
-        with self._lock:
-            found = self._programs.get(shapes)
-            if found is None:
-                graph = bind_graph(self._graph, dict(bind_sizes(self._graph, list(shapes))))
-                found = Program(graph, self._packer, self.code, self._threads)
-                self._programs[shapes] = found
-                if len(self._programs) > KEPT:
-                    self._programs.popitem(last=False)
-            self._programs.move_to_end(shapes)
+        if last != shapes or found is None:
+            found = self._for(shapes)
             self._last = (shapes, found)
+        return tuple(found(inputs))
+
+    def program(self, shapes: Shapes) -> Program:
+        """The plan for inputs of these shapes, made if it is not there."""
+        with self._lock:
+            return self._program(shapes)
+
+    def _program(self, shapes: Shapes) -> Program:
+        found = self._programs.get(shapes)
+        if found is None:
+            found = Program(self._bound(shapes), self._packer, self.code, self._threads)
+            _keep(self._programs, shapes, found)
+        self._programs.move_to_end(shapes)
+        return found
+
+    def _for(self, shapes: Shapes) -> Program | Portions:
+        """What runs inputs of these shapes: a plan, or one for some of the samples at a time."""
+        with self._lock:
+            found = self._portions.get(shapes)
+            if found is None:
+                found = self._made(shapes)
+                _keep(self._portions, shapes, found)
+            self._portions.move_to_end(shapes)
             return found
+
+    def _made(self, shapes: Shapes) -> Program | Portions:
+        graph, batch = self._bound(shapes), shapes[0][0]
+        if batch == 1 or shapes in self._programs or not is_by_sample(self._graph):
+            return self._program(shapes)
+
+        def of(count: int) -> Shapes:
+            return tuple([(count, *shape[1:]) for shape in shapes])
+
+        one = plan(self._bound(of(1)), self.code.machine, self._packer.constants, self._threads)
+        size = samples_at_once(one, batch)
+        if size == batch:
+            return self._program(shapes)
+        outputs = [tuple(int(str(d)) for d in node.type.shape) for node in graph.outputs]
+        return Portions(lambda count: self._program(of(count)), outputs, batch, size)
+
+    def _bound(self, shapes: Shapes) -> Graph:
+        return bind_graph(self._graph, dict(bind_sizes(self._graph, list(shapes))))
+
+
+def _keep(plans: OrderedDict[Shapes, Any], shapes: Shapes, plan: Any) -> None:
+    plans[shapes] = plan
+    if len(plans) > KEPT:
+        plans.popitem(last=False)

@@ -97,10 +97,14 @@ class Program:
     def __call__(self, inputs: Sequence[Array]) -> list[Array]:
         """The outputs; inputs are float32, in the order of memory that their shape says."""
         outputs = [np.empty(shape, np.float32) for shape in self._shapes]
+        self.run(inputs, outputs)
+        return outputs
+
+    def run(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Write the outputs where they shall stand."""
         with self._lock:
             self.point_to(inputs, outputs)
             self._job()
-        return outputs
 
     def point_to(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         """Let the stages read and write these arrays."""
