@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from cnnlang.backends.numba_cpu.kernels.conv import Conv as ConvKernel
 from cnnlang.backends.numba_cpu.kernels.window import Depthwise as DepthwiseKernel
 from cnnlang.backends.numba_cpu.machine import Machine
-from cnnlang.backends.numba_cpu.packing import Packed
+from cnnlang.backends.numba_cpu.packing import Layout, Packed
 from cnnlang.backends.numba_cpu.plan import winograd
 from cnnlang.backends.numba_cpu.plan.lowering import Lowering, activation_behind, activation_of, halo_of, lower, number
-from cnnlang.backends.numba_cpu.plan.packed import PerLane, Shape, blocks_read, direct, shape_of
-from cnnlang.backends.numba_cpu.plan.places import Halo, Place
+from cnnlang.backends.numba_cpu.plan.packed import Direct, PerLane, Shape, Spread, blocks_read, direct, shape_of
+from cnnlang.backends.numba_cpu.plan.places import Halo, Place, new_place
 from cnnlang.backends.numba_cpu.plan.stages import Array, At, longs
 from cnnlang.ir import Node, TensorType
 from cnnlang.ops.conv import Conv, Convolution, Deconv, Depthwise
@@ -71,12 +73,13 @@ def sums(
     to: Lowering, name: str, x: Place, out: Place, weight: Node, shape: Shape, bias: Array | None, groups: int,
     taps: Sequence[tuple[int, int, int, int]], stride: tuple[int, int], activation: Elementwise | None,
     residual: Place | None = None, *, at: int = 0, size: tuple[int, int] | None = None,
-    spread: tuple[int, int] = (1, 1), transposed: bool = False,
+    spread: tuple[int, int] = (1, 1), transposed: bool = False, layout_of: Callable[[Direct], Layout] | None = None,
 ) -> None:  # fmt: skip
     """Weighted sums over taps: (row and column of the kernel, row and column of the cell, from the output's own).
 
     The weight's `shape` is [outputs, inputs/groups, rows, columns]; one that is `transposed`, a deconvolution's, begins
-    with its inputs. The results are cells `at`, `at + spread`, ... of `out`.
+    with its inputs. The results are cells `at`, `at + spread`, ... of `out`. `layout_of` gives another layout of the
+    weight that has the same numbers in the same places.
     """
     planar = x.lanes == 1
     height, width = size or (out.height, out.width)
@@ -110,7 +113,7 @@ def sums(
     tiles = -(-tiles_x // parts)
     to.stage(
         name, kernel, rows_of_tiles * parts, macs, parts=parts, tiles=tiles,
-        x=At(x.buffer, x.offset), w=Packed(weight, layout),
+        x=At(x.buffer, x.offset), w=Packed(weight, layout_of(layout) if layout_of else layout),
         bias=to.per_channel(np.zeros(out.channels) if bias is None else bias),
         out=At(out.buffer, out.offset + at),
         residual=At(residual.buffer, residual.offset) if residual else None, table=longs(table.reshape(-1)),
@@ -216,6 +219,9 @@ def deconv_halo(op: Deconv, x: TensorType, y: TensorType) -> Halo:
 @lower.register
 def _(op: Deconv, node: Node, to: Lowering) -> None:
     source, weight, *bias = node.inputs
+    if source.type.shape[2:] == (1, 1) and op.groups == 1:
+        spread_out(op, node, to)
+        return
     x = to.of(source, deconv_halo(op, source.type, node.type))
     out = to.make(node)
     inputs, per_group, *kernel = shape_of(weight)
@@ -230,6 +236,34 @@ def _(op: Deconv, node: Node, to: Lowering) -> None:
                 activation_behind(node.op), at=py * out.row + px * out.lanes, size=(height, width), spread=op.stride,
                 transposed=True,
             )  # fmt: skip
+
+
+def spread_out(op: Deconv, node: Node, to: Lowering) -> None:
+    """A deconvolution of a single cell, each lane of each cell of its result as a unit of a dense layer."""
+    source, weight, *bias = node.inputs
+    x, out = to.of(source), to.make(node)
+    cells = out.height * out.width
+    is_run = (out.plane, out.row) == (cells * out.lanes, out.width * out.lanes)
+    whole = out if is_run else new_place(out.images, out.channels, out.height, out.width, out.lanes, Halo())
+    units = out.blocks * cells * out.lanes
+    row = replace(whole, channels=units, height=1, width=1, plane=out.lanes, row=out.lanes)
+    numbers = np.zeros((out.blocks, 1, out.lanes))
+    if bias:
+        numbers.reshape(-1)[: out.channels] = to.constants[bias[0]]
+
+    def made_with(axis: int, size: int) -> tuple[int, ...]:
+        before, dilation, kernel = op.pads(source.type)[2 * axis], op.dilation[axis], op.kernel[axis]
+        places = [divmod(i + before, dilation) for i in range(size)]
+        return tuple(k if k < kernel and not between else -1 for k, between in places)
+
+    layout = partial(Spread, made_with(0, out.height), made_with(1, out.width), out.blocks, out.lanes)
+    sums(
+        to, node.name, x, row, weight, (units, x.channels, 1, 1), np.repeat(numbers, cells, 1).reshape(-1), 1,
+        [(0, 0, 0, 0)], (1, 1), activation_behind(node.op),
+        layout_of=layout,
+    )  # fmt: skip
+    if not is_run:
+        to.pointwise(node.name, "same", [whole], out)
 
 
 @lower.register

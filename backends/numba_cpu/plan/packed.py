@@ -118,6 +118,42 @@ def direct(
     return Direct(shape, groups, transposed, cells, wide, lanes, starts, most, used)
 
 
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Weights of a deconvolution of single cells as those of a dense layer: a unit for each lane of each cell.
+
+    Attributes
+    ----------
+    rows, columns
+        For each of the result's the row and column of the kernel that it is made with; -1 for none.
+    blocks, lanes
+        Of the result.
+    dense
+        The layout of the units.
+    """
+
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+    blocks: int
+    lanes: int
+    dense: Direct
+
+    @property
+    def packed(self) -> tuple[int, ...]:
+        """The shape of the result."""
+        return self.dense.packed
+
+    def __call__(self, weight: Array) -> Array:
+        inputs, outputs = weight.shape[:2]
+        full = np.zeros((inputs, self.blocks * self.lanes, len(self.rows), len(self.columns)), np.float32)
+        for y, row in enumerate(self.rows):
+            for x, column in enumerate(self.columns):
+                if row >= 0 and column >= 0:
+                    full[:, :outputs, y, x] = weight[:, :, row, column]
+        split = full.reshape(inputs, self.blocks, self.lanes, -1)
+        return self.dense(split.transpose(1, 3, 2, 0).reshape(-1, inputs))
+
+
 def blocks_read(shape: Shape, groups: int, lanes: int, wide: int) -> list[range]:
     """Which blocks of inputs each tile of `wide` outputs reads: those of its groups."""
     outputs, inputs = shape[:2]
