@@ -49,8 +49,7 @@ def read_pixels(path: str | os.PathLike[str], color: str) -> NDArray[Any]:
     InputError
         The file is missing, damaged, no picture, or larger than Pillow's limit (89 million pixels).
     """
-    Image.init()  # Pillow knows the rarer formats only then
-    try:
+    try:  # Pillow loads its readers of the rarer formats when it comes to them
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata that nobody asked for
             warnings.simplefilter("error", Image.DecompressionBombWarning)
