@@ -47,7 +47,7 @@ def _(op: SameShape, node: Node, to: Lowering) -> None:
     kind = {Add: "add", Mul: "mul", Max: "max", Mean: "mean"}.get(type(op))
     if kind is None:
         raise NoRule(op.name)
-    conv = to.residuals.get(node)
+    conv = to.merging.residuals.get(node)
     if conv is not None:
         (other,) = (v for v in node.inputs if v is not conv)
         assert isinstance(conv.op, Conv)

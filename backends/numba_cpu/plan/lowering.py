@@ -6,8 +6,7 @@ The rule of each operator is a function of `lower`, in the files beside this one
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import singledispatch
 from itertools import pairwise
@@ -21,24 +20,16 @@ from cnnlang.backends.numba_cpu.kernels.pointwise import Pointwise
 from cnnlang.backends.numba_cpu.kernels.window import TILE, Pool
 from cnnlang.backends.numba_cpu.machine import Machine
 from cnnlang.backends.numba_cpu.plan.ends import enter, leave
+from cnnlang.backends.numba_cpu.plan.merging import NARROW, Merging, producer
 from cnnlang.backends.numba_cpu.plan.places import Halo, Place, new_place
 from cnnlang.backends.numba_cpu.plan.stages import Argument, Array, At, Stage, Table, floats, longs
 from cnnlang.diagnostics import Diagnostic
 from cnnlang.errors import FindingsError
 from cnnlang.ir import Graph, Node, TensorType
 from cnnlang.ops.base import Input, Op
-from cnnlang.ops.conv import Conv
-from cnnlang.ops.dense import Dense
-from cnnlang.ops.elementwise import Elementwise, LeakyRelu, Prelu, Relu, Relu6
-from cnnlang.ops.merge import Add, Concat, SameShape
-from cnnlang.ops.norm import BatchNorm, Normalize
-from cnnlang.ops.pool import Pool as PoolOp
-from cnnlang.ops.shape import Flatten
+from cnnlang.ops.elementwise import Elementwise, LeakyRelu, Relu, Relu6
+from cnnlang.ops.merge import Concat
 from cnnlang.passes import Fused
-
-NARROW = 8  # lanes of the vectors of values that have no more channels: half a vector's work would be for nothing
-BLOCK_BY_BLOCK = Elementwise | Prelu | SameShape | BatchNorm | Normalize | PoolOp  # make a block from the same blocks
-PLANAR = 4  # so many channels are read as planes: there is nothing to fill a vector with
 
 
 class NoRule(Exception):
@@ -80,87 +71,8 @@ class Lowering:
 
     def __post_init__(self) -> None:
         self.lanes = self.machine.width
-        self.users: dict[Node, list[Node]] = {}
-        for node in self.graph.nodes:
-            for value in node.values:
-                self.users.setdefault(value, []).append(node)
-        self.uses = Counter(v for node in self.graph.nodes for v in node.values) + Counter(self.graph.outputs)
-        self.residuals: dict[Node, Node] = {}  # a sum, and the convolution that takes it over
-        self.taken: set[Node] = set()  # these convolutions
-        order = {node: i for i, node in enumerate(self.graph.nodes)}
-        for node in self.graph.nodes:
-            self._take_over(node, order)
-        self.parts: dict[Node, tuple[Node, int]] = {}  # what is written into a join, and from which channel on
-        for node in reversed(self.graph.nodes):
-            self._join(node)
-        self.narrow = self._narrow() if self.machine.width > NARROW else set()
-        self.through = {node for node in self.graph.nodes if self._is_read_through(node)}
+        self.merging = Merging(self.graph, self.machine.width)
         self._roots: dict[Node, Place] = {}
-
-    # --- what is merged -----------------------------------------------------------------------------------------------
-
-    def _take_over(self, node: Node, order: Mapping[Node, int]) -> None:
-        """A sum of two maps, one of them a convolution that nobody else reads, begins in its registers."""
-        if not isinstance(producer(node.op), Add) or len(node.inputs) != 2 or node.type.rank != 4:
-            return
-        if node.inputs[0].type != node.inputs[1].type:
-            return
-        for value in sorted(node.inputs, key=lambda n: -order[n]):  # the later one, for then the other is there
-            if isinstance(value.op, Conv) and self.uses[value] == 1:
-                self.residuals[node] = value
-                self.taken.add(value)
-                return
-
-    def _join(self, node: Node) -> None:
-        """Branches of a `concat` are written where they belong, if they begin and end with whole vectors."""
-        if not isinstance(node.op, Concat):
-            return
-        first = 0
-        for i, value in enumerate(node.inputs):
-            channels = value.type.channels
-            is_last = i == len(node.inputs) - 1
-            fits = first % self.lanes == 0 and (channels % self.lanes == 0 or is_last)
-            if fits and value not in self.parts and value not in self.taken and not self._is_planar(value):
-                self.parts[value] = (node, first)
-            first += channels
-
-    def _is_read_through(self, node: Node) -> bool:
-        """Whether a `flatten` is read by dense layers alone, which can read the map itself."""
-        users = self.users.get(node, [])
-        return (
-            isinstance(node.op, Flatten)
-            and bool(users)
-            and node not in self.graph.outputs
-            and all(isinstance(producer(user.op), Dense) for user in users)
-        )
-
-    def _narrow(self) -> set[Node]:
-        """Values of few channels that are made and read by what can have narrow vectors.
-
-        A pool and what works cell by cell reads vectors as wide as it writes; so its input and result are both narrow,
-        or none is.
-        """
-        found = {
-            node
-            for node in self.graph.nodes
-            if not node.op.is_weight
-            and node.type.rank == 4
-            and node.type.channels <= NARROW
-            and isinstance(producer(node.op), BLOCK_BY_BLOCK | Conv)
-            and node not in self.graph.outputs
-            and node not in self.parts
-            and all(isinstance(producer(user.op), BLOCK_BY_BLOCK | Conv) for user in self.users.get(node, []))
-        }
-        while wrong := {
-            node
-            for node in found
-            if (isinstance(producer(node.op), BLOCK_BY_BLOCK) and not found.issuperset(node.values))
-            or any(
-                isinstance(producer(user.op), BLOCK_BY_BLOCK) and user not in found for user in self.users.get(node, [])
-            )
-        }:
-            found -= wrong
-        return found
 
     # --- places -------------------------------------------------------------------------------------------------------
 
@@ -176,9 +88,9 @@ class Lowering:
         for i, node in enumerate(self.graph.inputs):
             self._enter(node, i)
         for node in self.graph.nodes:
-            if node.op.is_weight or isinstance(node.op, Input) or node in self.taken:
+            if node.op.is_weight or isinstance(node.op, Input) or node in self.merging.taken:
                 continue
-            self.lanes = NARROW if node in self.narrow else self.machine.width
+            self.lanes = NARROW if node in self.merging.narrow else self.machine.width
             try:
                 lower(node.op, node, self)
             except NoRule:
@@ -201,8 +113,8 @@ class Lowering:
 
     def _root(self, node: Node) -> tuple[Node, int]:
         first = 0
-        while node in self.parts:
-            node, offset = self.parts[node]
+        while node in self.merging.parts:
+            node, offset = self.merging.parts[node]
             first += offset
         return node, first
 
@@ -212,11 +124,11 @@ class Lowering:
         stack = [root]
         while stack:
             node = stack.pop()
-            for user in self.users.get(node, []):
+            for user in self.merging.users.get(node, []):
                 if user.inputs[0] is node:
                     halo = halo.joined(halo_of(producer(user.op), node.type, user.type)) or halo  # else it is copied
             if isinstance(node.op, Concat):
-                stack.extend(v for v in node.inputs if v in self.parts and self.parts[v][0] is node)
+                stack.extend(v for v in node.inputs if v in self.merging.parts and self.merging.parts[v][0] is node)
         return halo
 
     def _new(self, type: TensorType, halo: Halo, lanes: int | None = None) -> Place:
@@ -271,23 +183,11 @@ class Lowering:
     # --- in and out ---------------------------------------------------------------------------------------------------
 
     def _enter(self, node: Node, index: int) -> None:
-        place = self._new(node.type, self._halo(node), 1) if self._is_planar(node) else self.make(node)
+        place = self._new(node.type, self._halo(node), 1) if self.merging.is_planar(node) else self.make(node)
         self.places[node] = place
         enter(self.stage, index, place)
         if place.channels % place.lanes:
             self.clear_tail(place)
-
-    def _is_planar(self, node: Node) -> bool:
-        """Whether an input is read by planes: by convolutions of few channels, and by nothing else."""
-        users = [producer(user.op) for user in self.users.get(node, [])]
-        return (
-            isinstance(node.op, Input)
-            and node.type.rank == 4
-            and node.type.channels <= PLANAR
-            and bool(users)
-            and node not in self.graph.outputs
-            and all(isinstance(op, Conv) and op.groups == 1 for op in users)
-        )
 
     def clear_tail(self, place: Place) -> None:
         """Numbers, once, in the lanes beyond the last channel, which nothing else writes."""
@@ -405,10 +305,6 @@ def number(dim: Any) -> int:
     """A size that is known."""
     assert isinstance(dim, int)
     return dim
-
-
-def producer(op: Op) -> Op:
-    return op.producer if isinstance(op, Fused) else op
 
 
 def activation_behind(op: Op) -> Elementwise | None:

@@ -29,7 +29,7 @@ def _(op: Concat, node: Node, to: Lowering) -> None:
     out = to.make(node)
     first = 0
     for value in node.inputs:
-        if value not in to.parts or to.parts[value] != (node, first):  # else it is there
+        if value not in to.merging.parts or to.merging.parts[value] != (node, first):  # else it is there
             x = to.of(value)
             to.move(node.name, x, out, range(x.channels), range(x.height), range(x.width), first=first)
         first += value.type.channels
@@ -37,7 +37,7 @@ def _(op: Concat, node: Node, to: Lowering) -> None:
 
 @lower.register
 def _(op: Flatten, node: Node, to: Lowering) -> None:
-    if node in to.through:
+    if node in to.merging.through:
         to.places[node] = to.of(node.inputs[0])
         return
     x, out = to.of(node.inputs[0]), to.make(node)
