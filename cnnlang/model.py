@@ -122,8 +122,8 @@ class Model:
             shapes += tuple(np.shape(x) for x in inputs[len(arrays) :])
             self._check(shapes)
             self._fitting.add(shapes)
-        results = self._engine(arrays)
-        return results[0] if len(results) == 1 else results
+        results = self._engine.runner(shapes)(arrays)
+        return results[0] if len(results) == 1 else tuple(results)
 
     def profile(self, batch: int = 1, rounds: int = 10) -> Profile:
         """How long each layer takes, on random inputs.

@@ -64,12 +64,15 @@ class Engine:
         UsageError
             There is not enough memory.
         """
-        shapes = tuple([x.shape for x in inputs])
+        return tuple(self.runner(tuple([x.shape for x in inputs]))(inputs))
+
+    def runner(self, shapes: Shapes) -> Program | Portions:
+        """What runs inputs of these shapes."""
         last, found = self._last
         if last != shapes or found is None:
             found = self._for(shapes)
             self._last = (shapes, found)
-        return tuple(found(inputs))
+        return found
 
     def program(self, shapes: Shapes) -> Program:
         """The plan for inputs of these shapes, made if it is not there."""
@@ -85,7 +88,7 @@ class Engine:
         return found
 
     def _for(self, shapes: Shapes) -> Program | Portions:
-        """What runs inputs of these shapes: a plan, or one for some of the samples at a time."""
+        """A plan, or one for some of the samples at a time."""
         with self._lock:
             found = self._portions.get(shapes)
             if found is None:

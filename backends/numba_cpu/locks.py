@@ -8,7 +8,7 @@ from weakref import WeakSet
 
 
 class Lock:
-    """As `threading.Lock`, for `with`."""
+    """As `threading.Lock`, for `with`; `with lock.plain` is quicker."""
 
     def __init__(self) -> None:
         self.reset()
@@ -16,13 +16,13 @@ class Lock:
 
     def reset(self) -> None:
         """Open it, whoever holds it."""
-        self._lock = threading.Lock()
+        self.plain = threading.Lock()
 
     def __enter__(self) -> None:
-        self._lock.acquire()
+        self.plain.acquire()
 
     def __exit__(self, *error: object) -> None:
-        self._lock.release()
+        self.plain.release()
 
 
 def _reset_all() -> None:
