@@ -159,6 +159,7 @@ def main() -> None:
     ):
         lines += table(title, measured(file, name, is_random, options.threads, options.rounds))
         print("\n".join(lines[-6:]), flush=True)
+    lines.insert(3, f"The system's load was {os.getloadavg()[1]:.1f} in the end; these processes alone make it 1.0.")
     if options.record:
         write_section("First inference", lines[:-1])
 
