@@ -25,7 +25,7 @@ from cnnlang.ops.elementwise import Elementwise
 
 MOST = 4  # vectors of channels in a tile
 ANY = dict.fromkeys(range(1, MOST + 1), 1)
-SIDE = 6  # images side by side in a tile
+WIDEST, SIDE = 14, 6  # columns of a tile; images side by side in one
 PART = 500_000  # multiply-accumulates of an item, at most: then threads share a stage evenly
 
 
@@ -98,7 +98,7 @@ def sums(
         width, images, x_step = x.images, 1, x.image
     reads = {v: max(map(len, blocks_read(shape, groups, x.lanes, v * out.lanes))) for v in range(1, MOST + 1)}
     # where images lie side by side, each pixel's address stands in a register too
-    rows, columns, vectors = tile(height, min(width, SIDE) if is_row else width, out.blocks, to.machine, reads)
+    rows, columns, vectors = tile(height, width, out.blocks, to.machine, reads, SIDE if is_row else WIDEST)
     step = 0 if is_row else stride[1] * x.lanes
     unroll = 1 if planar else x.channels if 2 <= x.channels <= min(6, x.lanes) else 4
     layout = direct(shape, groups, taps, x, vectors * out.lanes, unroll, transposed=transposed)
@@ -128,7 +128,7 @@ def sums(
 
 
 def tile(
-    height: int, width: int, blocks: int, machine: Machine, reads: Mapping[int, int] = ANY
+    height: int, width: int, blocks: int, machine: Machine, reads: Mapping[int, int] = ANY, widest: int = WIDEST
 ) -> tuple[int, int, int]:
     """The tile that takes the fewest turns: rows, columns, vectors of channels.
 
@@ -140,7 +140,7 @@ def tile(
         if blocks % vectors:
             continue
         most = (machine.registers - vectors - 1) // vectors
-        for columns in range(1, min(width, most, 14) + 1):
+        for columns in range(1, min(width, most, widest) + 1):
             for rows in range(1, min(height, most // columns, 4 if columns < 7 else 2) + 1):
                 pixels = rows * columns
                 tiles = -(-height // rows) * -(-width // columns) * (blocks // vectors) * reads[vectors]
