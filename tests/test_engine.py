@@ -162,6 +162,7 @@ def test_awkward_geometries_agree_with_the_reference(body: str, batch: int, lane
         ("input x: [N, 7, 6, 5]\nconcat { | conv(12, 3, pad=1) | conv(20, 1) | in } -> conv(5, 3, pad=1)", {"N": 2}),
         ("input x: [N, 20, 1, 1]\ndeconv(18, 4x3) -> relu -> deconv(3, 3, pad=1)", {"N": 2}),
         ("input x: [N, 3, 1, 1]\ndeconv(20, 5, stride=2, pad=(1, 0, 2, 1), dilation=2) -> conv(2, 3, pad=1)", {"N": 1}),
+        ("input x: [N, 5, 3, 4]\nsigmoid -> normalize(100000, 7)", {"N": 1}),
         ("input x: [N, 50, 3, 4]\nconcat { | channels(29, 50) | channels(3, 21) | channels(0, 5) }", {"N": 2}),
         ("input x: [N, 5, 6, 6]\nlrn(1, beta=1, k=-1) -> lrn(3, beta=2, k=-3)", {"N": 2}),
         ("input x: [N, 5, 6, 6]\nbn -> add { | in | in } -> softmax -> conv(5, 3)", {"N": 2}),

@@ -13,10 +13,11 @@ from cnnlang.backends.numba_cpu.kernels.activations import Activation, activated
 class Pointwise:
     """What is made of the operands; `affine` is the first times the second plus the third.
 
-    `prelu` is the first, times the second where it is negative.
+    `normal` is the first minus the second, times the third: a mean may be large. `prelu` is the first, times the second
+    where it is negative.
     """
 
-    kind: Literal["same", "add", "mul", "max", "mean", "affine", "prelu"]
+    kind: Literal["same", "add", "mul", "max", "mean", "affine", "normal", "prelu"]
     operands: int
     activation: Activation
 
@@ -53,6 +54,8 @@ def _made(k: Kernel, spec: Pointwise, values: list[Value]) -> Value:
     match spec.kind:
         case "affine":
             return k.fma(first, others[0], others[1])
+        case "normal":
+            return k.b.fmul(k.b.fsub(first, others[0]), others[1])
         case "prelu":
             return k.b.select(k.b.fcmp_ordered("<", first, k.constant(0.0)), k.b.fmul(first, others[0]), first)
         case "same":

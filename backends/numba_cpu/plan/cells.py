@@ -39,7 +39,7 @@ def _(op: Normalize, node: Node, to: Lowering) -> None:
     (x,) = node.inputs
     channels = x.type.channels
     mean, std = (np.broadcast_to(np.asarray(v, np.float64), (channels,)) for v in (op.mean, op.std))
-    to.pointwise(node.name, "affine", [to.of(x), to.per_channel(1 / std), to.per_channel(-mean / std)], to.make(node))
+    to.pointwise(node.name, "normal", [to.of(x), to.per_channel(mean), to.per_channel(1 / std)], to.make(node))
 
 
 @lower.register
