@@ -131,7 +131,7 @@ class Model:
         Parameters
         ----------
         batch
-            Samples in a call.
+            Samples in a call; of a large one, those are timed that are run at a time.
         rounds
             Calls; the least time counts.
 
@@ -151,9 +151,10 @@ class Model:
                 raise UsageError(msg)
             rest = tuple(int(str(dim)) for dim in node.type.shape[1:])
             shapes.append((batch if not isinstance(node.type.batch, int) else node.type.batch, *rest))
+        program, samples = self._engine.planned(tuple(shapes))
         rng = np.random.default_rng(0)
-        inputs = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
-        return profile(self._engine.program(tuple(shapes)), inputs, self._engine.code, rounds)
+        inputs = [rng.normal(size=(samples, *shape[1:])).astype(np.float32) for shape in shapes]
+        return profile(program, inputs, self._engine.code, rounds)
 
     def _check(self, shapes: tuple[tuple[int, ...], ...]) -> None:
         try:

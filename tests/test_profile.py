@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import cnnlang
+from cnnlang.backends.numba_cpu import portions
 from cnnlang.backends.numba_cpu.engine import Engine
 from cnnlang.backends.numba_cpu.plan.stages import Stage
 from cnnlang.backends.numba_cpu.profile import Profile, Row, layers, peak
@@ -72,6 +73,16 @@ def test_a_table_and_a_chart(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert any(text is not None and text.startswith("direct ") for text in texts)
 
 
+def test_a_large_batch_is_shown_as_it_is_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert profiled(tmp_path, capsys, "--net", "Small", "--batch", "3")[1].splitlines()[0].endswith(", batch 3")
+    monkeypatch.setattr(portions, "NEAR", 0)
+    monkeypatch.setattr(portions, "WEIGHT", 0)
+    shown = profiled(tmp_path, capsys, "--net", "Small", "--batch", "3")[1]
+    assert shown.splitlines()[0].endswith(", batch 3, of which 1 at a time, as below")
+
+
 def test_symbolic_sizes_need_a_value(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert profiled(tmp_path, capsys, "--net", "Any")[0] == 2
     assert profiled(tmp_path, capsys, "--net", "Any", "--set", "H=8", "--set", "W=9")[0] == 0
@@ -110,7 +121,7 @@ def test_halos_count_what_is_written() -> None:
 @pytest.mark.parametrize(("count", "bars"), [(3, 3), (60, 31)])
 def test_a_chart_of_many_layers_gathers_the_small_ones(count: int, bars: int) -> None:
     rows = tuple(Row(f"layer{i}", "direct 1x1", 1e-3 if i < 30 else 1e-6, 1000, 4000) for i in range(count))
-    found = Profile(rows, 1.0, 100.0, 4000, 1)
+    found = Profile(rows, 1.0, 100.0, 4000, 1, 1)
     svg = ElementTree.fromstring(chart_svg(found, "A<&", "1 thread", time_unit(found), size_unit(found)))
     assert len(list(svg.iter(f"{SVG}title"))) == bars
     assert ("30 others" in [element.text for element in svg.iter(f"{SVG}text")]) == (count == 60)

@@ -74,6 +74,11 @@ class Engine:
             self._last = (shapes, found)
         return found
 
+    def planned(self, shapes: Shapes) -> tuple[Program, int]:
+        """The plan that inputs of these shapes are run with, and for how many samples it is."""
+        found = self.runner(shapes)
+        return (found.program, found.size) if isinstance(found, Portions) else (found, shapes[0][0])
+
     def program(self, shapes: Shapes) -> Program:
         """The plan for inputs of these shapes, made if it is not there."""
         with self._lock:

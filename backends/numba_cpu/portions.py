@@ -54,16 +54,16 @@ class Portions:
     def __init__(
         self, program_for: Callable[[int], Program], shapes: Sequence[tuple[int, ...]], batch: int, size: int
     ) -> None:
-        self._shapes, self._batch, self._size = shapes, batch, size
-        self._program = program_for(size)
+        self._shapes, self._batch, self.size = shapes, batch, size
+        self.program = program_for(size)
         self._rest = program_for(batch % size) if batch % size else None
 
     def __call__(self, inputs: Sequence[Array]) -> list[Array]:
         """The outputs; inputs are float32, in the order of memory that their shape says."""
         outputs = [np.empty(shape, np.float32) for shape in self._shapes]
-        for start in range(0, self._batch, self._size):
-            part = slice(start, start + self._size)
-            is_whole = start + self._size <= self._batch
-            program = self._program if is_whole or self._rest is None else self._rest
+        for start in range(0, self._batch, self.size):
+            part = slice(start, start + self.size)
+            is_whole = start + self.size <= self._batch
+            program = self.program if is_whole or self._rest is None else self._rest
             program.run([x[part] for x in inputs], [y[part] for y in outputs])
         return outputs

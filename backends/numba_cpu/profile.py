@@ -65,6 +65,8 @@ class Profile:
         Bytes of the memory that values lie in.
     threads
         How many ran it.
+    samples
+        In a call; fewer than were asked for where a batch is run some samples at a time.
     """
 
     rows: tuple[Row, ...]
@@ -72,6 +74,7 @@ class Profile:
     peak: float
     arena: int
     threads: int
+    samples: int
 
     @property
     def gflops(self) -> float:
@@ -111,7 +114,14 @@ def profile(program: Program, inputs: Sequence[Array], code: Code, rounds: int =
         best = np.minimum(best, np.diff(ticks))
     first()
     seconds = best * (time.perf_counter() - began) / (ticks[0] - since)
-    return Profile(layers(program.stages, seconds), least, peak(code, program.threads), program.memory, program.threads)
+    return Profile(
+        layers(program.stages, seconds),
+        least,
+        peak(code, program.threads),
+        program.memory,
+        program.threads,
+        len(inputs[0]),
+    )
 
 
 def layers(stages: Sequence[Stage], seconds: Array) -> tuple[Row, ...]:

@@ -65,7 +65,7 @@ def command(
         say(f"wrote {chart}")
         if form == "table":
             return 0
-    put(as_json(found) if form == "json" else as_table(found, program.name, terminal_width()))
+    put(as_json(found) if form == "json" else as_table(found, program.name, batch, terminal_width()))
     return 0
 
 
@@ -77,6 +77,7 @@ def as_json(found: Profile) -> str:
         "peak_gflops": found.peak,
         "arena_bytes": found.arena,
         "threads": found.threads,
+        "samples": found.samples,
         "layers": [
             {
                 "name": row.name,
@@ -93,7 +94,7 @@ def as_json(found: Profile) -> str:
     return json.dumps(data, indent=2)
 
 
-def as_table(found: Profile, name: str, width: int | None) -> str:
+def as_table(found: Profile, name: str, batch: int, width: int | None) -> str:
     from cnnlang.summary.grid import Grid
 
     total = sum(row.seconds for row in found.rows)
@@ -114,7 +115,7 @@ def as_table(found: Profile, name: str, width: int | None) -> str:
     grid = Grid(headings, cells, [False, False, True, True, True, True, True], {0: 12, 1: 10})
     return "\n".join(
         [
-            f"{name}, {threads_text(found.threads)}",
+            f"{name}, {threads_text(found.threads)}{some_of(found, batch)}",
             "",
             grid.text(width, wants_color(sys.stdout)),
             "",
@@ -123,6 +124,13 @@ def as_table(found: Profile, name: str, width: int | None) -> str:
             f"memory for values: {size.of(found.arena)} {size.name}",
         ]
     )
+
+
+def some_of(found: Profile, batch: int) -> str:
+    """What a call is, where it is not for one sample."""
+    if found.samples != batch:
+        return f", batch {batch}, of which {found.samples} at a time, as below"
+    return f", batch {batch}" if batch > 1 else ""
 
 
 @dataclass(frozen=True, slots=True)
