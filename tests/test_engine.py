@@ -186,6 +186,7 @@ def test_a_net_that_shares_memory(body: str, sizes: dict[str, int]) -> None:
         "conv(17, 3, pad=(0, 1, 2, 0), fill=0.5, bias=false) -> bn",
         "add { | conv(in.channels, 3, pad=1) -> bn | in } -> tanh",
         "concat { | conv(16, 3, pad=1) | conv(16, 3) -> pad(1) } -> conv(20, 3)",
+        "conv(64, 3, pad=1) -> relu -> conv(96, 3, pad=1, groups=2) -> bn -> relu",
     ],
 )
 def test_winograd_agrees_with_the_reference(

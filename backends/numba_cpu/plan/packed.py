@@ -175,12 +175,15 @@ class Transformed:
         Of `wide` outputs.
     inputs
         Channels, filled up to whole blocks.
+    first
+        The first output of the weight's that is taken.
     """
 
     size: int
     groups: int
     inputs: int
     wide: int
+    first: int = 0
 
     @property
     def packed(self) -> Shape:
@@ -193,7 +196,8 @@ class Transformed:
         inputs = weight.shape[1]
         full = np.zeros(self.packed, np.float32)
         for group in range(self.groups):
-            part = weight[group * self.wide : (group + 1) * self.wide]
+            start = self.first + group * self.wide
+            part = weight[start : start + self.wide]
             made = both @ part.reshape(-1, 9).T.astype(np.float64)
             full[:, group, :inputs, : len(part)] = made.reshape(len(both), len(part), inputs).transpose(0, 2, 1)
         return full

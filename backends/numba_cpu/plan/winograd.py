@@ -28,9 +28,11 @@ def size_of(op: ConvOp, x: Place, out: Place, threads: int) -> int | None:
 
     What is multiplied less stands against what is transformed, and against larger weights, which are read once.
     """
-    plain = op.kernel == (3, 3) and op.stride == (1, 1) == op.dilation and op.groups == 1
-    if not plain or x.lanes != out.lanes or x.channels < x.lanes:
+    plain = op.kernel == (3, 3) and op.stride == (1, 1) == op.dilation
+    is_apart = op.groups == 1 or not (x.channels // op.groups % x.lanes or out.channels // op.groups % out.lanes)
+    if not plain or not is_apart or x.lanes != out.lanes or x.channels < x.lanes:
         return None
+    x, out = x.slice(0, x.channels // op.groups), out.slice(0, out.channels // op.groups)
     pairs, cells = x.blocks * x.lanes * out.blocks, out.images * out.height * out.width
 
     def cost(vectors: float, weights: int) -> float:
@@ -49,7 +51,21 @@ def convolve(
     to: Lowering, name: str, op: ConvOp, size: int, x: Place, out: Place, corner: tuple[int, int], weight: Node,
     bias: Array | None, activation: Elementwise | None, residual: Place | None,
 ) -> None:  # fmt: skip
-    """Stages; `corner` is the first cell of the first window, from the map's own first cell."""
+    """Stages, for each group its own; `corner` is the first cell of the first window, from the map's own first cell."""
+    inputs, outputs = x.channels // op.groups, out.channels // op.groups
+    for group in range(op.groups):
+        start = group * outputs
+        _convolve(
+            to, name, size, x.slice(group * inputs, inputs), out.slice(start, outputs), corner, weight, start,
+            None if bias is None else bias[start : start + outputs], activation,
+            residual.slice(start, outputs) if residual else None,
+        )  # fmt: skip
+
+
+def _convolve(
+    to: Lowering, name: str, size: int, x: Place, out: Place, corner: tuple[int, int], weight: Node, first: int,
+    bias: Array | None, activation: Elementwise | None, residual: Place | None,
+) -> None:  # fmt: skip
     lanes, places = out.lanes, (size + 2) ** 2
     down, across = -(-out.height // size), -(-out.width // size)
     total = out.images * down * across
@@ -67,8 +83,8 @@ def convolve(
         "bias": to.per_channel(np.zeros(out.channels) if bias is None else bias), **parameters,
     }  # fmt: skip
     grid: dict[str, Argument] = {"down": down, "across": across, "height": out.height, "width": out.width}
-    weights = Packed(weight, Transformed(size, out.blocks // vectors, x.blocks * lanes, vectors * lanes))
-    macs = out.images * out.height * out.width * math.prod(shape_of(weight))
+    weights = Packed(weight, Transformed(size, out.blocks // vectors, x.blocks * lanes, vectors * lanes, first))
+    macs = out.images * out.height * out.width * out.channels * math.prod(shape_of(weight)[1:])
     per_piece = places * (x.blocks + out.blocks) * lanes
     if total * per_piece <= ALL:  # so that weights are read once
         run, groups = total * lanes, out.blocks // vectors
