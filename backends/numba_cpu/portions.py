@@ -15,7 +15,7 @@ from cnnlang.dims import variables
 from cnnlang.ir import Graph
 
 NEAR = 16_000_000  # bytes of values that are near, whatever the batch
-WEIGHT = 2  # weights are read once for each portion, values once for each sample: so much worse is the former
+WEIGHT = 3  # weights are read once for each portion, values once for each sample: so much worse is the former
 
 
 def is_by_sample(graph: Graph) -> bool:
@@ -35,7 +35,8 @@ def samples_at_once(stages: Sequence[Stage], batch: int) -> int:
     buffers = [{a.buffer for a in stage.args.values() if isinstance(a, At)} for stage in stages]
     values = sum(4 * buffer.size for some in buffers for buffer in some)
     weights = sum(a.nbytes for stage in stages for a in stage.args.values() if isinstance(a, Packed))
-    return min(batch, max(1, math.ceil(WEIGHT * weights / values)))
+    most = max(1, math.ceil(WEIGHT * weights / values))
+    return math.ceil(batch / math.ceil(batch / most))  # so that no portion is much smaller than the others
 
 
 class Portions:
