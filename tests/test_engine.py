@@ -43,7 +43,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def even_small_nets_are_shared_by_threads() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cnnlang.backends.numba_cpu.program, "SMALL", 1)
-        patch.setattr(cnnlang.backends.numba_cpu.program, "PORTION", 1000)
+        patch.setattr(cnnlang.backends.numba_cpu.program, "GRAIN", 1000)
         yield
 
 

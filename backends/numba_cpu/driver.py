@@ -38,10 +38,8 @@ def write(module: ir.Module, name: str, triple: str) -> None:
 class _Driver:
     def __init__(self, k: Kernel, triple: str) -> None:
         self.k, self.b = k, k.b
-        offer = "SwitchToThread" if "windows" in triple else "sched_yield"
-        self.offer = ir.Function(k.module, ir.FunctionType(I32, []), offer)
-        pause = PAUSES.get(triple.partition("-")[0])
-        self.pause = pause and ir.Function(k.module, ir.FunctionType(VOID, []), pause)
+        self.offer = "SwitchToThread" if "windows" in triple else "sched_yield"
+        self.pause = PAUSES.get(triple.partition("-")[0])
 
     def write(self) -> None:
         k, b = self.k, self.b
@@ -198,9 +196,9 @@ class _Driver:
         turn.add_incoming(I64(0), before)
         yield turn, over
         if self.pause:
-            b.call(self.pause, [])
+            self.k.call(self.pause, VOID)
         with b.if_then(b.icmp_signed("==", b.urem(turn, I64(SPINS)), I64(SPINS - 1))):
-            b.call(self.offer, [])
+            self.k.call(self.offer, I32)
         turn.add_incoming(b.add(turn, I64(1)), b.block)
         b.branch(body)
         b.position_at_end(over)

@@ -185,9 +185,7 @@ class Kernel:
     def store_some(self, value: Value, pointer: Value, lanes: Value) -> None:
         """Only these lanes: the memory of the others is not touched."""
         name = f"llvm.masked.store.v{self.width}f32.p0"
-        types = [self.vector, PTR, I32, self.none.type]
-        function = self.module.globals.get(name) or ir.Function(self.module, ir.FunctionType(VOID, types), name)
-        self.b.call(function, [value, pointer, I32(BYTES), lanes])
+        self.call(name, VOID, value, pointer, I32(BYTES), lanes)
 
     def scalar(self, pointer: Value) -> Value:
         return self.b.load(pointer, align=BYTES, typ=F32)
@@ -202,23 +200,22 @@ class Kernel:
 
     def splat(self, scalar: Value) -> Value:
         """A number in every lane."""
-        undefined = ir.Constant(self.vector, ir.Undefined)
+        undefined = ir.Constant(ir.VectorType(scalar.type, self.width), ir.Undefined)
         one = self.b.insert_element(undefined, scalar, I32(0))
         return self.b.shuffle_vector(one, undefined, ir.Constant(self.mask, [0] * self.width))
 
     def splat_word(self, word: Value) -> Value:
         """A whole number, of less than 32 bits, in every lane."""
-        undefined = ir.Constant(self.mask, ir.Undefined)
-        one = self.b.insert_element(undefined, self.b.trunc(word, I32), I32(0))
-        return self.b.shuffle_vector(one, undefined, ir.Constant(self.mask, [0] * self.width))
+        return self.splat(self.b.trunc(word, I32))
+
+    def call(self, name: str, result: ir.Type, *operands: Value) -> Value:
+        """Call a function of LLVM's own, or of the system's."""
+        type = ir.FunctionType(result, [operand.type for operand in operands])
+        return self.b.call(self.module.globals.get(name) or ir.Function(self.module, type, name), operands)
 
     def intrinsic(self, name: str, *operands: Value) -> Value:
         """An LLVM intrinsic on vectors, such as `llvm.fma`."""
-        full = f"{name}.v{self.width}f32"
-        function = self.module.globals.get(full) or ir.Function(
-            self.module, ir.FunctionType(self.vector, [self.vector] * len(operands)), full
-        )
-        return self.b.call(function, operands)
+        return self.call(f"{name}.v{self.width}f32", self.vector, *operands)
 
     def fma(self, a: Value, b: Value, c: Value) -> Value:
         return self.intrinsic("llvm.fma", a, b, c)

@@ -103,7 +103,7 @@ class Engine:
             return found
 
     def _made(self, shapes: Shapes) -> Program | Portions:
-        graph, batch = self._bound(shapes), shapes[0][0]
+        batch = shapes[0][0]
         if batch == 1 or shapes in self._programs or not is_by_sample(self._graph):
             return self._program(shapes)
 
@@ -114,7 +114,7 @@ class Engine:
         size = samples_at_once(one, batch)
         if size == batch:
             return self._program(shapes)
-        outputs = [tuple(int(str(d)) for d in node.type.shape) for node in graph.outputs]
+        outputs = [tuple(int(str(d)) for d in node.type.shape) for node in self._bound(shapes).outputs]
         return Portions(lambda count: self._program(of(count)), outputs, batch, size)
 
     def _bound(self, shapes: Shapes) -> Graph:

@@ -19,7 +19,7 @@ from cnnlang.ir import Graph
 from cnnlang.system import need_memory
 
 SMALL = 1_000_000  # multiply-accumulates for a thread: fewer are done sooner than threads are woken
-PORTION = 2_000_000  # multiply-accumulates that a thread takes at a time, or what takes about as long
+GRAIN = 2_000_000  # multiply-accumulates that a thread takes at a time, or what takes about as long
 BYTE = 8  # multiply-accumulates in the time of a byte that is read or written
 
 
@@ -86,7 +86,7 @@ class Program:
                     case number:
                         words[k] = number
             self._words.append(words)
-            row[:] = kernel.address, words.ctypes.data, stage.items, meets, _portion(stage)
+            row[:] = kernel.address, words.ctypes.data, stage.items, meets, _grain(stage)
         self._job = Job(code.load([RUN])[RUN].address, self.rows, self.threads)
 
     @property
@@ -124,7 +124,7 @@ _probe = np.zeros(1)
 assert address(_probe) == _probe.ctypes.data, "NumPy keeps arrays in another way than it used to"
 
 
-def _portion(stage: Stage) -> int:
+def _grain(stage: Stage) -> int:
     """How many items a thread takes at a time: few enough that nobody waits long for another's last ones."""
     cost = max(stage.macs, BYTE * stage.bytes)
-    return max(1, stage.items * PORTION // max(cost, 1))
+    return max(1, stage.items * GRAIN // max(cost, 1))

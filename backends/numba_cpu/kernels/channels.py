@@ -58,9 +58,7 @@ def _tail(k: Kernel, value: Value, block: Value, channels: Value, neutral: float
 
 
 def _reduced(k: Kernel, name: str, value: Value) -> Value:
-    full = f"{name}.v{k.width}f32"
-    function = k.module.globals.get(full) or ir.Function(k.module, ir.FunctionType(F32, [k.vector]), full)
-    return k.b.call(function, [value])
+    return k.call(f"{name}.v{k.width}f32", F32, value)
 
 
 def _sum(k: Kernel, value: Value) -> Value:
@@ -145,7 +143,6 @@ def write_group_norm(k: Kernel, spec: GroupNorm) -> None:
     out_image, out_plane, out_row = args.words("out_image", "out_plane", "out_row")
     eps = args.number("eps")
     count = k.b.sitofp(k.mul(members, height, width), F64)
-    root = k.module.globals.get("llvm.sqrt.f64") or ir.Function(k.module, ir.FunctionType(F64, [F64]), "llvm.sqrt.f64")
 
     def cells(start: Value, begun: list[Value], turn: object) -> list[Value]:
         """Over every cell of a group, one after the other."""
@@ -177,7 +174,7 @@ def write_group_norm(k: Kernel, spec: GroupNorm) -> None:
             return [k.b.fadd(v[0], k.b.fmul(off, off))]
 
         (squares,) = cells(start, [F64(0.0)], squared)
-        deviation = k.b.call(root, [k.b.fadd(k.b.fdiv(squares, count), k.b.fpext(eps, F64))])
+        deviation = k.call("llvm.sqrt.f64", F64, k.b.fadd(k.b.fdiv(squares, count), k.b.fpext(eps, F64)))
         _put_normal(k, cells, start, value, mean, deviation, scale, shift, target, (out_plane, out_row))
     k.finish()
 
